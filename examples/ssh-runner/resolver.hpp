@@ -1,0 +1,52 @@
+// Host names to addresses, without blocking a worker.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+#include <weft/weft.hpp>
+
+namespace ssh_runner {
+
+struct socket_address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+
+  const sockaddr* data() const { return reinterpret_cast<const sockaddr*>(&storage); }
+};
+
+// getaddrinfo blocks its thread, so names go to a few plain threads, started with the first name
+// that is no address. A plain thread uses weft's channels like any goroutine.
+class resolver {
+ public:
+  resolver() = default;
+  resolver(const resolver&) = delete;
+  resolver& operator=(const resolver&) = delete;
+  ~resolver();
+
+  // Throws failure.
+  std::vector<socket_address> look_up(const std::string& host, std::uint16_t port,
+                                      weft::clock::time_point deadline);
+
+ private:
+  struct answer {
+    std::vector<socket_address> addresses;
+    std::string error;
+  };
+  struct question {
+    std::string host;
+    std::string port;
+    weft::chan<answer> reply;  // holds one: whoever asked may have gone
+  };
+
+  static answer ask(const std::string& host, const std::string& port, int flags);
+  static void serve(const weft::recv_chan<question>& questions);
+
+  std::once_flag started_;
+  weft::chan<question> questions_;
+};
+
+}  // namespace ssh_runner

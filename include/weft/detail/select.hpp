@@ -1,0 +1,58 @@
+// The untyped half of select.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include <weft/detail/channel.hpp>
+#include <weft/detail/clock.hpp>
+#include <weft/detail/wait_node.hpp>
+
+namespace weft::detail {
+
+enum class case_kind : std::uint8_t { receive, send, timeout, otherwise, source };
+
+struct select_case_core;
+
+// Something beside channels that a select can wait for: a descriptor, later a join or a stop token.
+// It can only become ready while a select waits; see src/chan/select.cpp for the order of calls.
+struct case_source {
+  // Never waits. For the first look.
+  virtual bool is_ready(select_case_core&) = 0;
+  // From the commit, after the owner's claim word is open: from here on the source may claim and
+  // wake the node's owner. May do so before it returns.
+  virtual void arm(select_case_core&) = 0;
+  // After the wait: when it returns, nothing of the source refers to the case.
+  virtual void disarm(select_case_core&) = 0;
+
+ protected:
+  ~case_source() = default;
+};
+
+// One case of a select as the library sees it, with the node that stands in the wait queue.
+struct select_case_core {
+  case_kind kind = case_kind::otherwise;
+  bool maybe_ready = false;       // of the peek, for the random choice
+  bool lost_by_close = false;     // a chosen send that found its channel closed
+  std::int32_t descriptor = -1;   // of a descriptor's source
+  std::uint32_t position = 0;     // among the cases
+  channel* on = nullptr;          // of receive and send; null: nil, never ready
+  deadline limit{};               // of timeout
+  case_source* source = nullptr;  // of source
+  void* source_state = nullptr;   // for the source's own use between arm and disarm
+  wait_node node{};
+  select_case_core* next_to_lock = nullptr;
+};
+
+// Waits until one of the cases can go on, does its transfer and returns its position. With a case
+// of kind otherwise it never waits. Throws goroutine_exit, or what a copy or move of T throws.
+std::size_t select_among(select_case_core* const* cases, std::size_t count);
+
+// The sources of descriptors.
+case_source& readable_source() noexcept;
+case_source& writable_source() noexcept;
+
+[[noreturn]] void throw_closed_send();
+[[noreturn]] void throw_select_misuse(const char* what);
+
+}  // namespace weft::detail

@@ -1,0 +1,112 @@
+// Waiting for descriptors, reading and writing them.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include <weft/detail/clock.hpp>
+
+namespace weft {
+
+/// How long one call may wait, made from what you have. Default: for ever.
+class wait_limit {
+ public:
+  wait_limit() noexcept : limit_(detail::deadline::never()) {}
+  /// So long from now.
+  template <class Rep, class Period>
+  wait_limit(std::chrono::duration<Rep, Period> d) : limit_(detail::deadline_after(d)) {}
+  /// Until then: one point for a whole exchange.
+  template <class Duration>
+  wait_limit(std::chrono::time_point<clock, Duration> at) noexcept
+      : limit_(detail::deadline_at(at)) {}
+
+  detail::deadline get() const noexcept { return limit_; }
+
+ private:
+  detail::deadline limit_;
+};
+
+enum class wait_status { ready, timeout, cancelled };
+
+/// Waits until reading from fd (writing to it) would not block. Hang-up and error are ready, too:
+/// the next read reports them. Regular files are always ready. Any number may wait at once; between
+/// waits fd may be closed and its number reused. The descriptor may be in blocking mode.
+/// @throws std::system_error if fd is not open.
+wait_status wait_readable(int fd, wait_limit limit = {});
+wait_status wait_writable(int fd, wait_limit limit = {});
+/// Whoever waits on fd gets `cancelled`: call it before a library closes fd. Never waits.
+void cancel_waits(int fd);
+
+namespace detail {
+struct descriptor_use;
+}
+
+/// Owns a descriptor: pipe end, terminal, socket, regular file. Move-only. One goroutine may read
+/// while another writes and a third closes it.
+///
+/// Calls that fail throw std::system_error whose message names the operation and the descriptor:
+/// std::errc::timed_out at the limit, bad_file_descriptor when closed before or meanwhile,
+/// broken_pipe when the other end is gone (never SIGPIPE). What was read and not returned stays
+/// for the next call. A descriptor in blocking mode never blocks a worker.
+class file_descriptor {
+ public:
+  file_descriptor() noexcept = default;
+  /// Takes ownership and leaves O_NONBLOCK as it is, since a terminal or stdin may be shared.
+  explicit file_descriptor(int fd) noexcept : fd_(fd) {}
+  file_descriptor(file_descriptor&& other) noexcept;
+  file_descriptor& operator=(file_descriptor&& other) noexcept;
+  ~file_descriptor();
+
+  /// Opens a file, close-on-exec.
+  static file_descriptor open(const std::filesystem::path& path, int flags, mode_t mode = 0666);
+  /// A second descriptor for the same open file, close-on-exec.
+  static file_descriptor duplicate(int fd);
+
+  /// Reads at least one byte; 0: the end.
+  std::size_t read(std::span<std::byte> into, wait_limit limit = {});
+  /// Fills `into`; fewer bytes: the end came.
+  std::size_t read_full(std::span<std::byte> into, wait_limit limit = {});
+  /// Reads to the end. @throws message_size above max bytes.
+  std::string read_all(wait_limit limit = {}, std::size_t max = std::size_t{64} << 20);
+  /// Writes all of it.
+  void write(std::span<const std::byte> from, wait_limit limit = {});
+  void write(std::string_view from, wait_limit limit = {});
+  /// Writes at least one byte, and says how many.
+  std::size_t write_some(std::span<const std::byte> from, wait_limit limit = {});
+  /// Closes it and wakes who waits on it. A second close does nothing.
+  void close();
+  /// The number, -1 when closed.
+  [[nodiscard]] int get() const noexcept {
+    return users_.load(std::memory_order_relaxed) < closing ? fd_.load(std::memory_order_relaxed)
+                                                            : -1;
+  }
+  /// Gives up ownership; who waits on it meanwhile gets bad_file_descriptor.
+  int release() noexcept;
+  explicit operator bool() const noexcept { return get() >= 0; }
+
+ private:
+  friend struct detail::descriptor_use;
+  static constexpr std::uint32_t closing = 0x80000000;
+  void finish_close(int fd) noexcept;
+
+  std::atomic<int> fd_{-1};
+  std::atomic<std::uint32_t> users_{0};    // calls inside, and `closing`
+  std::atomic<std::uint8_t> kind_{0};      // found out by the first call
+  std::atomic<bool> released_{false};
+};
+
+/// Both ends of a pipe, close-on-exec and non-blocking.
+struct pipe_ends {
+  file_descriptor reader, writer;
+};
+pipe_ends pipe();
+
+}  // namespace weft

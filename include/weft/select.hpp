@@ -1,0 +1,421 @@
+// Waiting for several things at once and doing the first that can be done.
+//
+//   std::size_t chosen = weft::select(
+//       weft::on_recv(output, [&](std::optional<std::string> line) { ... }),
+//       weft::on_send(requests, request),
+//       weft::on_timeout(2s, [&] { ... }));
+//
+// Of the cases found ready one is chosen uniformly at random; that none was ready is judged at one
+// instant for all channels. A nil channel is never ready. The same channel may stand in several
+// cases; a select never meets itself. The chosen case's handler runs in the caller after every
+// channel is let go, and may use them all; what it throws leaves select. Nothing is allocated.
+#pragma once
+
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+#include <weft/chan.hpp>
+#include <weft/detail/select.hpp>
+
+namespace weft {
+
+class select_case;
+
+namespace detail {
+
+// The handler of a case that has none.
+struct no_handler {};
+// What a send on a chan<void> refers to.
+inline constexpr no_value nothing{};
+
+// Gives a received value to a caller's optional; T need not be assignable.
+template <class T>
+void fill(std::optional<T>& into, std::optional<T>& from) {
+  into.reset();
+  if (from) into.emplace(std::move(*from));
+}
+
+template <class T, class F>
+class receive_case;
+template <class T, class V, class F>
+class send_case;
+
+template <class Case>
+concept any_case = requires(Case c) {
+  { c.core() } -> std::same_as<select_case_core&>;
+  c.finish();
+};
+
+// Receives into its own box and gives that to the handler, or into the caller's.
+template <class T, class F>
+class receive_case {
+ public:
+  receive_case(channel* on, F handler) : handler_(std::forward<F>(handler)) {
+    core_.kind = case_kind::receive;
+    core_.on = on;
+  }
+  receive_case(const receive_case&) = delete;
+  select_case_core& core() noexcept {
+    core_.node.element = &box_;
+    return core_;
+  }
+  void finish() {
+    using Handler = std::remove_cvref_t<F>;
+    if constexpr (std::is_same_v<Handler, no_handler>) {
+    } else if constexpr (std::is_same_v<Handler, std::optional<element_of<T>>> &&
+                         !std::is_void_v<T>) {
+      fill(handler_, box_);
+    } else if constexpr (std::is_void_v<T> && std::is_same_v<Handler, bool>) {
+      handler_ = box_.has_value();
+    } else if constexpr (std::is_void_v<T>) {
+      std::invoke(std::forward<F>(handler_), box_.has_value());
+    } else {
+      std::invoke(std::forward<F>(handler_), std::move(box_));
+    }
+  }
+
+ private:
+  friend class weft::select_case;
+  select_case_core core_;
+  std::optional<element_of<T>> box_;
+  F handler_;
+};
+
+// Refers to the value until the case is chosen; From is a reference to a T or to what makes one.
+template <class T, class From, class F>
+class send_case {
+ public:
+  send_case(channel* on, From value, F handler)
+      : value_(static_cast<From>(value)), handler_(std::forward<F>(handler)) {
+    core_.kind = case_kind::send;
+    core_.on = on;
+    core_.node.sender = &sender_type_of<T, From>;
+    core_.node.element = const_cast<void*>(static_cast<const void*>(std::addressof(value_)));
+  }
+  send_case(const send_case&) = delete;
+  select_case_core& core() noexcept { return core_; }
+  void finish() {
+    if (core_.lost_by_close) throw_closed_send();
+    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
+      std::invoke(std::forward<F>(handler_));
+    }
+  }
+
+ private:
+  friend class weft::select_case;
+  select_case_core core_;
+  From value_;
+  F handler_;
+};
+
+// A time-out, a default or a descriptor.
+template <class F>
+class plain_case {
+ public:
+  plain_case(select_case_core core, F handler) : core_(core), handler_(std::forward<F>(handler)) {}
+  plain_case(const plain_case&) = delete;
+  select_case_core& core() noexcept { return core_; }
+  void finish() {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
+      std::invoke(std::forward<F>(handler_));
+    }
+  }
+
+ private:
+  friend class weft::select_case;
+  select_case_core core_;
+  F handler_;
+};
+
+// As plain_case; remembers the duration, which counts from each select that it is used in.
+template <class F>
+class timeout_case : public plain_case<F> {
+ public:
+  timeout_case(deadline limit, std::optional<std::chrono::nanoseconds> lasts, F handler)
+      : plain_case<F>(make(limit), std::forward<F>(handler)), lasts_(lasts) {}
+
+ private:
+  friend class weft::select_case;
+  static select_case_core make(deadline limit) {
+    select_case_core core;
+    core.kind = case_kind::timeout;
+    core.limit = limit;
+    return core;
+  }
+  std::optional<std::chrono::nanoseconds> lasts_;
+};
+
+template <class F>
+plain_case<F> make_plain_case(case_kind kind, case_source* source, int descriptor, F&& handler) {
+  select_case_core core;
+  core.kind = kind;
+  core.source = source;
+  core.descriptor = descriptor;
+  return plain_case<F>(core, std::forward<F>(handler));
+}
+
+template <class C>
+struct element_of_channel;
+template <template <class> class C, class T>
+struct element_of_channel<C<T>> {
+  using type = T;
+};
+template <class C>
+using element_of_channel_t = typename element_of_channel<std::remove_cvref_t<C>>::type;
+
+template <class C>
+concept receivable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
+                     requires(const std::remove_cvref_t<C>& c) { c.recv(); };
+template <class C>
+concept sendable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
+                   requires(const std::remove_cvref_t<C>& c) { c.close(); };
+
+}  // namespace detail
+
+/// Ready when the channel has a value or is closed. The handler is called with the
+/// std::optional<T>, nullopt when closed and drained (T = void: with a bool), or is a
+/// std::optional<T>& (bool&) to fill, or is left out.
+template <detail::receivable C, class F>
+auto on_recv(const C& c, F&& handler) {
+  return detail::receive_case<detail::element_of_channel_t<C>, F>(
+      detail::channel_access::core(c), std::forward<F>(handler));
+}
+template <detail::receivable C>
+auto on_recv(const C& c) {
+  return detail::receive_case<detail::element_of_channel_t<C>, detail::no_handler>(
+      detail::channel_access::core(c), detail::no_handler{});
+}
+
+/// Ready when the channel can take the value, or is closed. The value is copied (an lvalue) or
+/// moved (an rvalue) from only if this case is chosen; then the handler, if any, is called. Chosen
+/// on a closed channel: select throws closed_channel.
+template <detail::sendable C, class V, class F>
+  requires(!std::is_void_v<detail::element_of_channel_t<C>>)
+auto on_send(const C& c, V&& value, F&& handler) {
+  using T = detail::element_of_channel_t<C>;
+  using From = std::conditional_t<std::is_lvalue_reference_v<V>, const std::remove_reference_t<V>&,
+                                  std::remove_reference_t<V>&&>;
+  static_assert(std::is_constructible_v<T, From>,
+                "weft::on_send: the channel's element cannot be made from this value; a move-only "
+                "lvalue has to be moved (std::move)");
+  return detail::send_case<T, From, F>(detail::channel_access::core(c), static_cast<From>(value),
+                                       std::forward<F>(handler));
+}
+template <detail::sendable C, class V>
+  requires(!std::is_void_v<detail::element_of_channel_t<C>>)
+auto on_send(const C& c, V&& value) {
+  return on_send(c, std::forward<V>(value), detail::no_handler{});
+}
+template <detail::sendable C, class F>
+  requires std::is_void_v<detail::element_of_channel_t<C>>
+auto on_send(const C& c, F&& handler) {
+  return detail::send_case<detail::no_value, const detail::no_value&, F>(
+      detail::channel_access::core(c), detail::nothing, std::forward<F>(handler));
+}
+template <detail::sendable C>
+  requires std::is_void_v<detail::element_of_channel_t<C>>
+auto on_send(const C& c) {
+  return on_send(c, detail::no_handler{});
+}
+
+/// Taken when nothing else is ready by then; a past one at once. A duration counts from here, or
+/// in a select_case from each select.
+template <class Rep, class Period, class F = detail::no_handler>
+auto on_timeout(std::chrono::duration<Rep, Period> d, F&& handler = {}) {
+  return detail::timeout_case<F>(detail::deadline_after(d),
+                                 std::chrono::nanoseconds(detail::to_nanoseconds(d)),
+                                 std::forward<F>(handler));
+}
+template <class Clock, class Duration, class F = detail::no_handler>
+auto on_timeout(std::chrono::time_point<Clock, Duration> at, F&& handler = {}) {
+  return detail::timeout_case<F>(detail::deadline_at(at), std::nullopt, std::forward<F>(handler));
+}
+
+/// Ready when reading from (writing to) the descriptor would not block; hang-up and error are
+/// ready, too. The descriptor may be in blocking mode, and must stay open meanwhile.
+template <class F = detail::no_handler>
+auto on_readable(int fd, F&& handler = {}) {
+  return detail::make_plain_case<F>(detail::case_kind::source, &detail::readable_source(), fd,
+                                    std::forward<F>(handler));
+}
+template <class F = detail::no_handler>
+auto on_writable(int fd, F&& handler = {}) {
+  return detail::make_plain_case<F>(detail::case_kind::source, &detail::writable_source(), fd,
+                                    std::forward<F>(handler));
+}
+
+/// Taken when nothing else is ready at once, before a time-out that has passed.
+template <class F = detail::no_handler>
+auto on_default(F&& handler = {}) {
+  return detail::make_plain_case<F>(detail::case_kind::otherwise, nullptr, -1,
+                                    std::forward<F>(handler));
+}
+
+/// Waits until one of the cases can go on, runs it and returns its position, from 0. Without a case
+/// it waits for ever. @throws what the handler throws; closed_channel; goroutine_exit.
+template <detail::any_case... Cases>
+  requires(!std::is_lvalue_reference_v<Cases> && ...)
+std::size_t select(Cases&&... cases) {
+  if constexpr (sizeof...(Cases) == 0) {
+    return detail::select_among(nullptr, 0);
+  } else {
+    detail::select_case_core* const cores[] = {&cases.core()...};
+    const std::size_t chosen = detail::select_among(cores, sizeof...(Cases));
+    std::size_t position = 0;
+    (void)((position++ == chosen ? (cases.finish(), true) : false) || ...);
+    return chosen;
+  }
+}
+
+/// A case for a number of cases known only at run time: made from what the on_ functions give,
+/// movable, and used again by every select over a span that holds it. The value and the handler
+/// are copied or moved in when it is made. A chosen send's value is gone: set it anew with
+/// value(); a send without one makes select throw std::logic_error.
+class select_case {
+ public:
+  template <class T, class F>
+  select_case(detail::receive_case<T, F>&& from)
+      : self_(std::make_unique<receive_model<T, std::remove_cvref_t<F>, F>>(from)) {}
+  template <class T, class V, class F>
+  select_case(detail::send_case<T, V, F>&& from)
+      : self_(std::make_unique<send_model<T, std::remove_cvref_t<F>>>(from)) {}
+  template <class F>
+  select_case(detail::plain_case<F>&& from)
+      : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
+  template <class F>
+  select_case(detail::timeout_case<F>&& from)
+      : self_(std::make_unique<timeout_model<std::remove_cvref_t<F>>>(from)) {}
+
+  /// Sets the value of a send. @throws std::logic_error if this is no send of that type.
+  template <class V>
+  void value(V&& v) {
+    using T = std::decay_t<V>;
+    auto* box = static_cast<std::optional<T>*>(self_->value_box(type_key<T>()));
+    if (box == nullptr) {
+      detail::throw_select_misuse("select_case::value: not a send of a value of this type");
+    }
+    box->emplace(std::forward<V>(v));
+  }
+
+ private:
+  friend std::size_t select(std::span<select_case> cases);
+
+  // An address that stands for a type.
+  template <class T>
+  static const void* type_key() noexcept {
+    static constexpr char key = 0;
+    return &key;
+  }
+
+  struct model {
+    detail::select_case_core core;
+    detail::channel_ref keeps;  // the case may outlive the handle that it was made from
+    void take(const detail::select_case_core& from) {
+      core = from;
+      if (core.on != nullptr) {
+        detail::retain_channel(core.on);
+        keeps = detail::channel_ref(core.on);
+      }
+    }
+    virtual ~model() = default;
+    virtual void prepare() = 0;
+    virtual void finish() = 0;
+    virtual void* value_box(const void*) noexcept { return nullptr; }
+  };
+
+  // The caller's optional stays a reference; any other handler is copied or moved in.
+  template <class T, class Handler, class F>
+  struct receive_model final : model {
+    static constexpr bool fills = std::is_same_v<Handler, std::optional<detail::element_of<T>>> ||
+                                  std::is_same_v<Handler, bool>;
+    explicit receive_model(detail::receive_case<T, F>& from)
+        : handler(static_cast<F&&>(from.handler_)) {
+      take(from.core());
+    }
+    void prepare() override {
+      box.reset();
+      core.node.element = &box;
+    }
+    void finish() override {
+      if constexpr (std::is_same_v<Handler, detail::no_handler>) {
+      } else if constexpr (fills && std::is_void_v<T>) {
+        handler = box.has_value();
+      } else if constexpr (fills) {
+        detail::fill(handler, box);
+      } else if constexpr (std::is_void_v<T>) {
+        std::invoke(handler, box.has_value());
+      } else {
+        std::invoke(handler, std::move(box));
+      }
+    }
+    std::optional<detail::element_of<T>> box;
+    std::conditional_t<fills, F, Handler> handler;
+  };
+
+  template <class T, class Handler>
+  struct send_model final : model {
+    template <class V, class F>
+    explicit send_model(detail::send_case<T, V, F>& from)
+        : value(std::in_place, static_cast<V>(from.value_)), handler(static_cast<F&&>(from.handler_)) {
+      take(from.core());
+      core.node.sender = &detail::sender_type_of<T, T&&>;
+    }
+    void prepare() override {
+      if constexpr (std::is_same_v<T, detail::no_value>) value.emplace();
+      if (!value) {
+        detail::throw_select_misuse(
+            "select: a send case has no value; set one with select_case::value()");
+      }
+      core.node.element = std::addressof(*value);
+    }
+    void finish() override {
+      if (core.lost_by_close) detail::throw_closed_send();
+      value.reset();
+      if constexpr (!std::is_same_v<Handler, detail::no_handler>) std::invoke(handler);
+    }
+    void* value_box(const void* key) noexcept override {
+      return key == type_key<T>() ? &value : nullptr;
+    }
+    std::optional<T> value;
+    Handler handler;
+  };
+
+  template <class Handler>
+  struct plain_model : model {
+    template <class F>
+    explicit plain_model(detail::plain_case<F>& from) : handler(static_cast<F&&>(from.handler_)) {
+      this->take(from.core());
+    }
+    void prepare() override {}
+    void finish() override {
+      if constexpr (!std::is_same_v<Handler, detail::no_handler>) std::invoke(handler);
+    }
+    Handler handler;
+  };
+
+  template <class Handler>
+  struct timeout_model final : plain_model<Handler> {
+    template <class F>
+    explicit timeout_model(detail::timeout_case<F>& from)
+        : plain_model<Handler>(from), lasts(from.lasts_) {}
+    void prepare() override {
+      if (lasts) this->core.limit = detail::deadline_after(*lasts);
+    }
+    std::optional<std::chrono::nanoseconds> lasts;
+  };
+
+  std::unique_ptr<model> self_;
+};
+
+/// The same for a number of cases known at run time. Allocates only beyond 64 cases. One
+/// select_case must not be used by two selects at once.
+std::size_t select(std::span<select_case> cases);
+
+}  // namespace weft

@@ -1,0 +1,78 @@
+// Sleeping and timers.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <utility>
+
+#include <weft/chan.hpp>
+#include <weft/detail/clock.hpp>
+
+namespace weft {
+namespace detail {
+
+void sleep_until(deadline);
+
+struct timer_state;
+timer_state* make_timer(deadline);
+void release_timer(timer_state*, bool stop) noexcept;
+bool stop_timer(timer_state*);
+bool reset_timer(timer_state*, deadline);
+recv_chan<clock::time_point> timer_channel(const timer_state*);
+
+}  // namespace detail
+
+/// Waits at least so long, and on an idle machine at most a millisecond longer. Nothing or a past
+/// point: as yield().
+template <class Rep, class Period>
+void sleep_for(std::chrono::duration<Rep, Period> d) {
+  detail::sleep_until(detail::deadline_after(d));
+}
+template <class Clock, class Duration>
+void sleep_until(std::chrono::time_point<Clock, Duration> at) {
+  detail::sleep_until(detail::deadline_at(at));
+}
+
+/// One tick after a time. Movable. Destroying it stops it. stop() and reset() may race with the
+/// firing: after either has returned no tick of before is received (as in Go 1.23).
+/// A timer costs an allocation when it is made; setting it again costs none.
+class timer {
+ public:
+  template <class Rep, class Period>
+  explicit timer(std::chrono::duration<Rep, Period> d)
+      : state_(detail::make_timer(detail::deadline_after(d))) {}
+  timer(timer&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  timer& operator=(timer&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+  }
+  ~timer() {
+    if (state_ != nullptr) detail::release_timer(state_, true);
+  }
+
+  /// Where the tick arrives: the time at which it was sent. It buffers one tick.
+  [[nodiscard]] recv_chan<clock::time_point> channel() const {
+    return detail::timer_channel(state_);
+  }
+  /// True if the tick was not received yet; it never will be then.
+  bool stop() { return detail::stop_timer(state_); }
+  /// Sets it to tick once more, so long from now. True if the tick before was not received yet.
+  template <class Rep, class Period>
+  bool reset(std::chrono::duration<Rep, Period> d) {
+    return detail::reset_timer(state_, detail::deadline_after(d));
+  }
+
+ private:
+  detail::timer_state* state_;
+};
+
+/// A channel that gives one tick, so long from now. Lives until then, received or not.
+template <class Rep, class Period>
+recv_chan<clock::time_point> after(std::chrono::duration<Rep, Period> d) {
+  detail::timer_state* state = detail::make_timer(detail::deadline_after(d));
+  recv_chan<clock::time_point> channel = detail::timer_channel(state);
+  detail::release_timer(state, false);
+  return channel;
+}
+
+}  // namespace weft

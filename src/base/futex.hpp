@@ -1,0 +1,42 @@
+// Blocking and waking threads.
+#pragma once
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <climits>
+#include <cstdint>
+
+namespace weft::detail {
+
+// The system's monotonic clock; a second implementation comes with virtual time.
+inline std::int64_t steady_now() noexcept {
+  timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+// Blocks while the word has this value, until the point in steady nanoseconds; may return early.
+inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value,
+                       std::int64_t until = INT64_MAX) noexcept {
+  timespec at;
+  timespec* limit = nullptr;
+  if (until != INT64_MAX) {
+    if (until < 0) until = 0;
+    at = {static_cast<time_t>(until / 1'000'000'000), static_cast<long>(until % 1'000'000'000)};
+    limit = &at;
+  }
+  // WAIT_BITSET takes an absolute time on the monotonic clock.
+  syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value, limit, nullptr,
+          FUTEX_BITSET_MATCH_ANY);
+}
+
+// The word may be gone: the kernel only hashes its address.
+inline void futex_wake(std::atomic<std::uint32_t>* word, int count = 1) noexcept {
+  syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, nullptr, nullptr, 0);
+}
+
+}  // namespace weft::detail

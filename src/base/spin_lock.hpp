@@ -1,0 +1,57 @@
+// A lock for a few dozen instructions. Released by a plain store, which is the last touch: who
+// locks it next may free it. The holder makes no system call. A waiter pauses, then yields its
+// time slice, then naps, since the holder's thread may have been preempted.
+#pragma once
+
+#include <sched.h>
+#include <time.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/barrier.hpp"
+
+namespace weft::detail {
+
+// How long to keep trying something that another thread is about to finish.
+class backoff {
+ public:
+  void wait() noexcept {
+    if (++rounds_ < 64) {
+      pause();
+    } else if (rounds_ < 96) {
+      sched_yield();
+    } else {
+      const timespec nap{0, 50'000};
+      nanosleep(&nap, nullptr);
+    }
+  }
+
+ private:
+  unsigned rounds_ = 0;
+};
+
+class spin_lock {
+ public:
+  constexpr spin_lock() noexcept = default;
+  void lock() noexcept {
+    if (!try_lock()) lock_slow();
+  }
+  bool try_lock() noexcept {
+    std::uint32_t expected = 0;
+    return word_.compare_exchange_strong(expected, 1, std::memory_order_acquire,
+                                         std::memory_order_relaxed);
+  }
+  void unlock() noexcept { word_.store(0, std::memory_order_release); }  // pairs with try_lock
+
+ private:
+  [[gnu::noinline, gnu::cold]] void lock_slow() noexcept {
+    backoff b;
+    do {
+      while (word_.load(std::memory_order_relaxed) != 0) b.wait();
+    } while (!try_lock());
+  }
+  std::atomic<std::uint32_t> word_{0};
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,437 @@
+#include "chan/channel.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <mutex>
+#include <new>
+
+namespace weft::detail {
+
+// ---- Life ----------------------------------------------------------------------------------
+
+channel* channel::make(const element_type& type, std::size_t capacity) {
+  const std::size_t align = std::max({type.align, alignof(channel), alignof(flag)});
+  const std::size_t offset = std::max(sizeof(flag), type.align);
+  const std::size_t stride = (offset + type.size + std::max(type.align, alignof(flag)) - 1) /
+                             std::max(type.align, alignof(flag)) *
+                             std::max(type.align, alignof(flag));
+  const std::size_t head = (sizeof(channel) + align - 1) / align * align;
+  if (capacity >= std::numeric_limits<std::uint32_t>::max() ||
+      capacity > (std::numeric_limits<std::size_t>::max() / 2 - head) / stride) {
+    throw std::bad_alloc();
+  }
+  void* memory = ::operator new(head + capacity * stride, std::align_val_t{align});
+  auto* c = ::new (memory) channel(type, capacity, stride, offset);
+  c->ring_ = static_cast<char*>(memory) + head;
+  for (std::size_t i = 0; i < capacity; ++i) {
+    ::new (static_cast<void*>(c->slot_at(static_cast<std::uint32_t>(i)))) flag(0);
+  }
+  return c;
+}
+
+channel::~channel() {
+  for (std::size_t i = 0; i < capacity_; ++i) {
+    char* slot = slot_at(static_cast<std::uint32_t>(i));
+    if (flag_of(slot).load(std::memory_order_relaxed) != 0) type_.drop(element_of(slot));
+  }
+}
+
+namespace {
+void destroy(channel* c, std::size_t align) noexcept {
+  ::operator delete(static_cast<void*>(c), std::align_val_t{align});
+}
+}  // namespace
+
+void channel::release() noexcept {
+  if (handles_.fetch_sub(1, std::memory_order_release) != 1) return;
+  handles_.load(std::memory_order_acquire);  // pairs with the other handles' releases
+  // Always under the locks: an operation that has handed over its value may still be unlocking.
+  lock();
+  detach_all_locked(sender_.waiting);
+  detach_all_locked(receiver_.waiting);
+  dying_ = true;
+  unlock_and_leave();
+}
+
+void channel::detach_all_locked(queue& q) noexcept {
+  for (wait_node* n = q.nodes.first; n != nullptr;) {
+    wait_node* next = n->next;
+    // Held, its owner cannot be woken and leave meanwhile. One that is claimed comes to unlink.
+    if (n->owner->word.hold()) {
+      q.nodes.remove(n);
+      q.count(-1);
+      n->where = wait_node::place::detached;
+      n->owner->word.unhold();
+    }
+    n = next;
+  }
+}
+
+bool channel::nobody_comes_back() const noexcept {
+  return sender_.waiting.nodes.empty() && receiver_.waiting.nodes.empty() &&
+         sender_.waiting.stale == 0 && receiver_.waiting.stale == 0;
+}
+
+void channel::unlock_and_leave() noexcept {
+  const bool last = dying_ && nobody_comes_back();
+  unlock();
+  if (last) {
+    const std::size_t align = std::max({type_.align, alignof(channel), alignof(flag)});
+    this->~channel();
+    destroy(this, align);
+  }
+}
+
+// ---- Locks and queues ----------------------------------------------------------------------
+
+void channel::lock() noexcept {
+  sender_.lock.lock();
+  if (capacity_ != 0) receiver_.lock.lock();
+}
+
+void channel::unlock() noexcept {
+  if (capacity_ != 0) receiver_.lock.unlock();
+  sender_.lock.unlock();
+}
+
+void channel::link_locked(wait_node& n, direction d) noexcept {
+  queue& q = d == direction::send ? sender_.waiting : receiver_.waiting;
+  n.closed = false;
+  q.nodes.push_back(&n);
+  q.count(+1);
+}
+
+void channel::unlink_locked(wait_node& n, direction d) noexcept {
+  queue& q = d == direction::send ? sender_.waiting : receiver_.waiting;
+  if (n.where == wait_node::place::linked) {
+    q.nodes.remove(&n);
+    q.count(-1);
+  } else if (n.where == wait_node::place::popped) {
+    --q.stale;
+    n.where = wait_node::place::outside;
+  }
+}
+
+// Takes the first waiter that nobody else has claimed.
+wait_node* channel::claim_first(queue& q) noexcept {
+  while (wait_node* n = q.nodes.first) {
+    waiter* owner = n->owner;
+    q.nodes.remove(n);
+    q.count(-1);
+    // A node of several, and one that lost its claim, comes back to be counted out. One that is
+    // won alone does not: it must not be touched after the wake.
+    const bool shares = n->shares_owner;
+    if (shares) {
+      n->where = wait_node::place::popped;
+      ++q.stale;
+    }
+    if (owner->word.claim(claim_case + n->index)) return n;
+    if (!shares) {
+      n->where = wait_node::place::popped;
+      ++q.stale;
+    }
+  }
+  return nullptr;
+}
+
+// ---- The ring ------------------------------------------------------------------------------
+
+// Under the send side's lock; false: full.
+inline bool channel::put_in_ring(void* value, const sender_type& how) {
+  char* slot = slot_at(sender_.slot);
+  if (flag_of(slot).load(std::memory_order_acquire) != 0) return false;
+  if (how.is_word) {
+    std::memcpy(element_of(slot), value, 8);
+  } else {
+    how.put(element_of(slot), value);
+  }
+  flag_of(slot).store(1, std::memory_order_release);  // pairs with take_from_ring
+  advance(sender_);
+  return true;
+}
+
+// Under the receive side's lock; false: empty. If T's move throws, the value is dropped.
+inline bool channel::take_from_ring(void* box) {
+  char* slot = slot_at(receiver_.slot);
+  if (flag_of(slot).load(std::memory_order_acquire) == 0) return false;
+  struct clear {
+    channel* c;
+    char* slot;
+    ~clear() {
+      c->flag_of(slot).store(0, std::memory_order_release);  // pairs with put_in_ring
+      c->advance(c->receiver_);
+    }
+  } at_end{this, slot};
+  type_.take(box, element_of(slot));
+  return true;
+}
+
+// Room has become free: waiting senders' values move up. One whose move throws is told to look
+// again and gets the exception itself.
+void channel::refill_locked(wake_list& wakes) noexcept {
+  while (!sender_.waiting.nodes.empty()) {
+    if (flag_of(slot_at(sender_.slot)).load(std::memory_order_acquire) != 0) return;
+    wait_node* n = claim_first(sender_.waiting);
+    if (n == nullptr) return;
+    waiter* owner = n->owner;
+    try {
+      put_in_ring(n->element, *n->sender);
+    } catch (...) {
+      owner->word.change_to_retry();
+    }
+    wakes.add(owner);
+  }
+}
+
+// ---- Sending and receiving -----------------------------------------------------------------
+
+attempt channel::send_locked(void* value, const sender_type& how, wake_list& wakes) {
+  if (closed_.load(std::memory_order_relaxed)) return attempt::closed;
+  if (wait_node* n = claim_first(receiver_.waiting)) {
+    waiter* owner = n->owner;
+    try {
+      how.give(n->element, value);
+    } catch (...) {
+      owner->word.change_to_retry();
+      wakes.add(owner);
+      throw;
+    }
+    wakes.add(owner);
+    return attempt::done;
+  }
+  if (capacity_ != 0 && put_in_ring(value, how)) return attempt::done;
+  return attempt::would_wait;
+}
+
+attempt channel::receive_locked(void* box, wake_list& wakes) {
+  if (capacity_ != 0) {
+    struct refill {
+      channel* c;
+      wake_list& wakes;
+      ~refill() { c->refill_locked(wakes); }
+    } at_end{this, wakes};
+    if (take_from_ring(box)) return attempt::done;
+  } else if (wait_node* n = claim_first(sender_.waiting)) {
+    waiter* owner = n->owner;
+    try {
+      n->sender->give(box, n->element);
+    } catch (...) {
+      owner->word.change_to_retry();
+      wakes.add(owner);
+      throw;
+    }
+    wakes.add(owner);
+    return attempt::done;
+  }
+  return closed_.load(std::memory_order_relaxed) ? attempt::closed : attempt::would_wait;
+}
+
+namespace {
+
+// All locks of one channel, for operations that may throw under them.
+class locked_channel {
+ public:
+  explicit locked_channel(channel& c) noexcept : channel_(&c) { c.lock(); }
+  ~locked_channel() {
+    if (channel_ != nullptr) channel_->unlock();
+    wakes.wake_all();
+  }
+  // Keeps the locks, for a commit to let go.
+  void leave_locked() noexcept { channel_ = nullptr; }
+  locked_channel(const locked_channel&) = delete;
+  locked_channel& operator=(const locked_channel&) = delete;
+
+  wake_list wakes;
+
+ private:
+  channel* channel_;
+};
+
+}  // namespace
+
+[[gnu::noinline]] attempt channel::try_send_slow(void* value, const sender_type& how) {
+  locked_channel locked(*this);
+  return send_locked(value, how, locked.wakes);
+}
+
+attempt channel::try_send(void* value, const sender_type& how) {
+  if (capacity_ == 0) return try_send_slow(value, how);
+  std::unique_lock guard(sender_.lock);
+  if (closed_.load(std::memory_order_relaxed)) return attempt::closed;
+  if (!receiver_.waiting.nodes.empty()) {
+    guard.unlock();
+    return try_send_slow(value, how);
+  }
+  return put_in_ring(value, how) ? attempt::done : attempt::would_wait;
+}
+
+[[gnu::noinline]] attempt channel::try_receive_slow(void* box) {
+  locked_channel locked(*this);
+  return receive_locked(box, locked.wakes);
+}
+
+attempt channel::try_receive(void* box) {
+  if (capacity_ == 0) return try_receive_slow(box);
+  std::unique_lock guard(receiver_.lock);
+  if (!sender_.waiting.nodes.empty()) {
+    guard.unlock();
+    return try_receive_slow(box);
+  }
+  if (take_from_ring(box)) return attempt::done;
+  return closed_.load(std::memory_order_relaxed) ? attempt::closed : attempt::would_wait;
+}
+
+// ---- Closing -------------------------------------------------------------------------------
+
+void channel::close_queue_locked(queue& q, wake_list& wakes) noexcept {
+  while (wait_node* n = claim_first(q)) {
+    n->closed = true;
+    wakes.add(n->owner);
+  }
+}
+
+void channel::close() {
+  locked_channel locked(*this);
+  if (closed_.load(std::memory_order_relaxed)) {
+    throw closed_channel("weft::chan::close: the channel is closed already");
+  }
+  closed_.store(true, std::memory_order_release);  // pairs with is_closed
+  close_queue_locked(receiver_.waiting, locked.wakes);
+  close_queue_locked(sender_.waiting, locked.wakes);
+}
+
+// ---- Looking without a lock ----------------------------------------------------------------
+
+std::size_t channel::size() const noexcept {
+  if (capacity_ == 0) return 0;
+  for (;;) {
+    const std::uint64_t received = receiver_.position.load(std::memory_order_acquire);
+    const std::uint64_t sent = sender_.position.load(std::memory_order_acquire);
+    // The flag comes before the position on both sides, so a receive may be counted before the
+    // send that it took from; then look again. Too many: receives came in between.
+    if (sent < received || sent - received > capacity_) continue;
+    if (receiver_.position.load(std::memory_order_acquire) == received) {
+      return static_cast<std::size_t>(sent - received);
+    }
+  }
+}
+
+bool channel::may_be_ready(direction d) const noexcept {
+  bool maybe = false;
+  look(d, maybe);
+  return maybe;
+}
+
+channel::stamp channel::look(direction d, bool& maybe_ready) const noexcept {
+  stamp s{};
+  s.closed = closed_.load(std::memory_order_acquire);
+  if (capacity_ == 0) {
+    const queue& partners = d == direction::send ? receiver_.waiting : sender_.waiting;
+    s.a = partners.census.load(std::memory_order_acquire);
+    maybe_ready = s.closed || static_cast<std::uint32_t>(s.a) != 0;
+  } else {
+    s.a = receiver_.position.load(std::memory_order_acquire);
+    s.b = sender_.position.load(std::memory_order_acquire);
+    // A receive may be counted before the send that it took from: b < a, and there is room.
+    maybe_ready = s.closed ||
+                  (d == direction::send ? s.b < s.a || s.b - s.a < capacity_ : s.a != s.b);
+  }
+  return s;
+}
+
+// ---- The interface of the headers ----------------------------------------------------------
+
+namespace {
+
+void unlock_channel(void* c) { static_cast<channel*>(c)->unlock(); }
+
+chan_status wait_for_nothing(deadline limit, chan_status at_once, const char* what) {
+  if (limit.is_none()) return at_once;
+  wait_scope scope(what);
+  scope.check_exit();
+  wait_scope::rethrow(scope.park(nullptr, nullptr, limit));
+  return chan_status::timeout;
+}
+
+// The part that waits, out of the way of the part that does not.
+template <class Try>
+[[gnu::noinline]] chan_status wait_on(channel* c, direction d, void* element, const sender_type* how,
+                                      deadline limit, const char* what, Try try_locked) {
+  wait_scope scope(what);
+  for (;;) {
+    scope.check_exit();
+    wait_node node;
+    {
+      locked_channel locked(*c);
+      const attempt a = try_locked(locked.wakes);
+      if (a == attempt::done) return chan_status::ok;
+      if (a == attempt::closed) return chan_status::closed;
+      if (!limit.is_never() && steady_now() >= limit.at) return chan_status::timeout;
+      node.owner = scope.who();
+      node.element = element;
+      node.sender = how;
+      c->link_locked(node, d);
+      locked.leave_locked();
+    }
+    const std::uint32_t won = scope.park(&unlock_channel, c, limit);
+    if (won == claim_case) return node.closed ? chan_status::closed : chan_status::ok;
+    if (won == claim_retry) continue;
+    if (node.where != wait_node::place::detached) {
+      c->lock();
+      c->unlink_locked(node, d);
+      c->unlock_and_leave();
+    }
+    wait_scope::rethrow(won);
+    return chan_status::timeout;
+  }
+}
+
+}  // namespace
+
+channel* make_channel(const element_type& type, std::size_t capacity) {
+  return channel::make(type, capacity);
+}
+void retain_channel(channel* c) noexcept { c->retain(); }
+void release_channel(channel* c) noexcept { c->release(); }
+
+chan_status send_to(channel* c, void* value, const sender_type& how, deadline limit) {
+  if (c == nullptr) return wait_for_nothing(limit, chan_status::full, "send on the nil channel");
+  switch (c->try_send(value, how)) {
+    case attempt::done: return chan_status::ok;
+    case attempt::closed: return chan_status::closed;
+    case attempt::would_wait: break;
+  }
+  if (limit.is_none()) return chan_status::full;
+  return wait_on(c, direction::send, value, &how, limit, "chan send",
+                 [&](wake_list& wakes) { return c->send_locked(value, how, wakes); });
+}
+
+void send_or_throw(channel* c, void* value, const sender_type& how) {
+  if (send_to(c, value, how, deadline::never()) == chan_status::closed) {
+    throw closed_channel("weft::chan::send: the channel is closed");
+  }
+}
+
+chan_status receive_from(channel* c, void* box, deadline limit) {
+  if (c == nullptr) return wait_for_nothing(limit, chan_status::empty, "receive on the nil channel");
+  switch (c->try_receive(box)) {
+    case attempt::done: return chan_status::ok;
+    case attempt::closed: return chan_status::closed;
+    case attempt::would_wait: break;
+  }
+  if (limit.is_none()) return chan_status::empty;
+  return wait_on(c, direction::receive, box, nullptr, limit, "chan receive",
+                 [&](wake_list& wakes) { return c->receive_locked(box, wakes); });
+}
+
+void close_channel(channel* c) {
+  if (c == nullptr) throw nil_channel("weft::chan::close: this is the nil channel");
+  c->close();
+}
+
+bool is_channel_closed(const channel* c) noexcept { return c != nullptr && c->is_closed(); }
+std::size_t channel_size(const channel* c) noexcept { return c != nullptr ? c->size() : 0; }
+std::size_t channel_capacity(const channel* c) noexcept { return c != nullptr ? c->capacity() : 0; }
+
+}  // namespace weft::detail

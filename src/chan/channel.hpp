@@ -1,0 +1,135 @@
+// A channel without its element's type.
+//
+// Unbuffered: one lock (that of the send side) guards both queues.
+// Buffered: a lock an end. The fast paths take only their own end's lock; each ring slot carries a
+//   full flag, so that no end reads the other's index.
+//
+// full_flag: a send tests the flag (acquire), writes, sets it (release); a receive tests it
+//   (acquire), takes, clears it (release). So the k-th receive happens before the (k+C)-th send.
+// queues_under_both: waiter queues, `closed_` and `dying_` change under both locks; so either lock
+//   suffices to read them. An operation that sees waiters of the other side lets go, takes both
+//   locks and looks again; who parks takes both, looks again and registers. With only one of the
+//   two, or a look before the lock, wake-ups are lost.
+// empty_or_full: a live waiting receiver means an empty ring, a live waiting sender a full one.
+// last_touch: the unlock is the last touch of an operation; wakes come after it. So whoever got
+//   the value may drop the last handle at once.
+// counted_out: a popped node whose owner still comes back here (it lost a claim, or is one of
+//   several of a select) is counted in `stale` until then. The last handle's destructor detaches
+//   the waiting nodes, whose owners then wait for ever, and leaves the memory to the last owner
+//   that comes back, if any.
+// Values move under the locks. A throwing move leaves every claim decided: the partner is told to
+//   look again.
+// Order of locks: channels by address, send side before receive side; then a timer wheel's.
+// Proved by: tests/stress, tests/conformance; the states were explored exhaustively before
+//   (docs/design.md).
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/spin_lock.hpp"
+#include "park/park.hpp"
+#include "weft/detail/channel.hpp"
+#include "weft/detail/wait_node.hpp"
+
+namespace weft::detail {
+
+enum class attempt { done, closed, would_wait };
+enum class direction : std::uint8_t { send, receive };
+
+class channel {
+ public:
+  static channel* make(const element_type&, std::size_t capacity);
+  void retain() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept;
+
+  // Never wait. May throw what T's copy or move throws, with all locks let go.
+  attempt try_send(void* value, const sender_type& how);
+  attempt try_receive(void* box);
+
+  // For what has to look at several things at once.
+  void lock() noexcept;
+  void unlock() noexcept;
+  // Lets go, and frees the channel if its handles are gone and nobody will come back.
+  void unlock_and_leave() noexcept;
+  attempt send_locked(void* value, const sender_type& how, wake_list&);
+  attempt receive_locked(void* box, wake_list&);
+  void link_locked(wait_node&, direction) noexcept;
+  void unlink_locked(wait_node&, direction) noexcept;
+
+  void close();
+  bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
+  std::size_t size() const noexcept;
+  std::size_t capacity() const noexcept { return capacity_; }
+
+  // Without a lock: a guess, and what the guess rests on. If no stamp of a set of channels has
+  // changed between two looks, all the guesses held at one instant between them.
+  struct stamp {
+    std::uint64_t a, b;
+    bool closed;
+    friend bool operator==(const stamp&, const stamp&) = default;
+  };
+  bool may_be_ready(direction) const noexcept;
+  stamp look(direction, bool& maybe_ready) const noexcept;
+
+  // For select, while it locks several: the next by address.
+  static bool comes_before(const channel* a, const channel* b) noexcept {
+    return reinterpret_cast<std::uintptr_t>(a) < reinterpret_cast<std::uintptr_t>(b);
+  }
+
+ private:
+  struct queue {
+    node_list nodes;
+    std::uint32_t stale = 0;
+    // Low half: nodes linked; high half: changes. Written under the lock, read by looks.
+    std::atomic<std::uint64_t> census{0};
+    void count(int linked) noexcept {
+      const std::uint64_t old = census.load(std::memory_order_relaxed);
+      const auto now = static_cast<std::uint32_t>(static_cast<std::int64_t>(old) + linked);
+      census.store((((old >> 32) + 1) << 32) | now, std::memory_order_release);
+    }
+  };
+  struct alignas(64) end {
+    spin_lock lock;
+    std::uint32_t slot = 0;                  // where this end works next, under its lock
+    std::atomic<std::uint64_t> position{0};  // operations done; for looks and size
+    queue waiting;                           // under both locks
+  };
+  using flag = std::atomic<std::uint32_t>;
+
+  channel(const element_type& type, std::size_t capacity, std::size_t stride,
+          std::size_t offset) noexcept
+      : type_(type), capacity_(capacity), stride_(stride), offset_(offset) {}
+  ~channel();
+
+  char* slot_at(std::uint32_t i) noexcept { return ring_ + std::size_t{i} * stride_; }
+  flag& flag_of(char* slot) noexcept { return *reinterpret_cast<flag*>(slot); }
+  void* element_of(char* slot) noexcept { return slot + offset_; }
+  void advance(end& e) noexcept {
+    e.slot = e.slot + 1 == capacity_ ? 0 : e.slot + 1;
+    e.position.store(e.position.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  }
+  bool put_in_ring(void* value, const sender_type& how);
+  bool take_from_ring(void* box);
+  void refill_locked(wake_list&) noexcept;
+  wait_node* claim_first(queue&) noexcept;
+  void close_queue_locked(queue&, wake_list&) noexcept;
+  void detach_all_locked(queue&) noexcept;
+  bool nobody_comes_back() const noexcept;
+  attempt try_send_slow(void* value, const sender_type& how);
+  attempt try_receive_slow(void* box);
+
+  std::atomic<std::uint32_t> handles_{1};
+  std::atomic<bool> closed_{false};
+  bool dying_ = false;
+  const element_type& type_;
+  const std::size_t capacity_;
+  const std::size_t stride_;
+  const std::size_t offset_;
+  char* ring_ = nullptr;
+  end sender_;
+  end receiver_;
+};
+
+}  // namespace weft::detail

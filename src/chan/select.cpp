@@ -1,0 +1,359 @@
+// Select over channels, time-outs and other sources.
+//
+// First without all the locks: of the cases that look ready a random one is tried under its own
+// channel's lock. If none is left and there is a default or a passed time-out, it is taken if two
+// looks at all channels agree (one_instant). Otherwise every channel is locked, in the order of
+// addresses; all is looked at again; all cases are registered, and the commit lets go.
+//
+// one_instant: stamps change with every change of readiness, so two equal sets of stamps mean that
+//   at the moment between the looks none was ready. The fence before makes what this goroutine did
+//   to other channels visible first: without it two that send to a and b and then select on b and
+//   a could both find nothing.
+// no_self_meeting: a select looks for partners before its own nodes are linked, under one and the
+//   same locking.
+// frame_stays: after the wait every lock is taken once more, the winner's too, before this returns:
+//   so the commit, which still unlocks or arms sources, is through with the frame.
+// Proved by: tests/conformance/select_*.cpp, tests/stress/select_*.cpp.
+#include "weft/select.hpp"
+
+#include <new>
+#include <span>
+#include <stdexcept>
+
+#include "base/futex.hpp"
+#include "chan/channel.hpp"
+#include "park/park.hpp"
+
+namespace weft {
+namespace detail {
+
+namespace {
+
+direction direction_of(const select_case_core& c) noexcept {
+  return c.kind == case_kind::send ? direction::send : direction::receive;
+}
+
+bool is_on_channel(const select_case_core& c) noexcept {
+  return c.on != nullptr && (c.kind == case_kind::send || c.kind == case_kind::receive);
+}
+
+class selection {
+ public:
+  selection(select_case_core* const* cases, std::size_t count) noexcept
+      : cases_(cases), count_(static_cast<std::uint32_t>(count)) {
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      select_case_core& c = *cases_[i];
+      c.position = i;
+      c.lost_by_close = false;
+      c.node.where = wait_node::place::outside;
+      if (c.kind == case_kind::otherwise) {
+        otherwise_ = static_cast<std::int64_t>(i);
+      } else if (c.kind == case_kind::timeout) {
+        // The earliest; never is the last resort.
+        if (timeout_ < 0 || c.limit.at < limit_.at) {
+          timeout_ = static_cast<std::int64_t>(i);
+          limit_ = c.limit;
+        }
+      } else if (c.kind == case_kind::source) {
+        has_sources_ = true;
+      }
+    }
+  }
+
+  std::size_t run() {
+    for (;;) {
+      if (try_ready()) return chosen_;
+      const bool passed = otherwise_ >= 0 || (timeout_ >= 0 && steady_now() >= limit_.at);
+      const std::int64_t fallback = otherwise_ >= 0 ? otherwise_ : timeout_;
+      if (passed && none_was_ready()) return static_cast<std::size_t>(fallback);
+      if (wait(passed)) return chosen_;
+      if (took_fallback_) return static_cast<std::size_t>(fallback);
+    }
+  }
+
+ private:
+  // Calls visit(case) for one random ready case after the other, until it returns true.
+  template <class Visit>
+  bool visit_ready_in_random_order(std::uint32_t ready, Visit visit) {
+    while (ready > 0) {
+      std::uint32_t skip = ready == 1 ? 0 : random_below(ready);
+      for (std::uint32_t i = 0;; ++i) {
+        select_case_core& c = *cases_[i];
+        if (!c.maybe_ready || skip-- != 0) continue;
+        if (visit(c)) {
+          chosen_ = i;
+          return true;
+        }
+        c.maybe_ready = false;
+        --ready;
+        break;
+      }
+    }
+    return false;
+  }
+
+  std::uint32_t peek() {
+    std::uint32_t ready = 0;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      select_case_core& c = *cases_[i];
+      if (c.kind == case_kind::source) {
+        c.maybe_ready = c.source->is_ready(c);
+      } else {
+        c.maybe_ready = is_on_channel(c) && c.on->may_be_ready(direction_of(c));
+      }
+      ready += c.maybe_ready ? 1 : 0;
+    }
+    return ready;
+  }
+
+  static bool has_gone_on(select_case_core& c, attempt a) noexcept {
+    if (a == attempt::closed && c.kind == case_kind::send) c.lost_by_close = true;
+    return a != attempt::would_wait;
+  }
+
+  bool try_ready() {
+    return visit_ready_in_random_order(peek(), [](select_case_core& c) {
+      if (c.kind == case_kind::source) return true;
+      return has_gone_on(c, c.kind == case_kind::send ? c.on->try_send(c.node.element, *c.node.sender)
+                                                      : c.on->try_receive(c.node.element));
+    });
+  }
+
+  // See one_instant. False: not sure.
+  bool none_was_ready() const noexcept {
+    constexpr std::uint32_t most = 16;
+    channel::stamp first[most];
+    std::uint32_t n = 0;
+    full_fence();
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      const select_case_core& c = *cases_[i];
+      if (!is_on_channel(c)) continue;
+      if (n == most) return false;
+      bool maybe = false;
+      first[n++] = c.on->look(direction_of(c), maybe);
+      if (maybe) return false;
+    }
+    if (n < 2) return true;  // one channel: one look is one instant
+    n = 0;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      const select_case_core& c = *cases_[i];
+      if (!is_on_channel(c)) continue;
+      bool maybe = false;
+      if (!(c.on->look(direction_of(c), maybe) == first[n++])) return false;
+    }
+    return true;
+  }
+
+  // ---- With every lock
+
+  // Lists the channels of the cases, each once, by address. A detached case's channel is gone.
+  void list_channels() noexcept {
+    select_case_core* all = nullptr;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      select_case_core& c = *cases_[i];
+      if (!is_on_channel(c) || c.node.where == wait_node::place::detached) continue;
+      c.next_to_lock = all;
+      all = &c;
+    }
+    locks_ = drop_duplicates(sort(all));
+  }
+
+  static select_case_core* sort(select_case_core* list) noexcept {
+    if (list == nullptr || list->next_to_lock == nullptr) return list;
+    select_case_core* slow = list;
+    for (select_case_core* fast = list->next_to_lock; fast != nullptr && fast->next_to_lock != nullptr;
+         fast = fast->next_to_lock->next_to_lock) {
+      slow = slow->next_to_lock;
+    }
+    select_case_core* second = slow->next_to_lock;
+    slow->next_to_lock = nullptr;
+    select_case_core* a = sort(list);
+    select_case_core* b = sort(second);
+    select_case_core* sorted = nullptr;
+    select_case_core** end = &sorted;
+    while (a != nullptr && b != nullptr) {
+      select_case_core*& smaller = channel::comes_before(b->on, a->on) ? b : a;
+      *end = smaller;
+      end = &smaller->next_to_lock;
+      smaller = smaller->next_to_lock;
+    }
+    *end = a != nullptr ? a : b;
+    return sorted;
+  }
+
+  static select_case_core* drop_duplicates(select_case_core* list) noexcept {
+    for (select_case_core* c = list; c != nullptr; c = c->next_to_lock) {
+      while (c->next_to_lock != nullptr && c->next_to_lock->on == c->on) {
+        c->next_to_lock = c->next_to_lock->next_to_lock;
+      }
+    }
+    return list;
+  }
+
+  void lock_all() noexcept {
+    if (has_sources_) arming_.lock();
+    for (select_case_core* c = locks_; c != nullptr; c = c->next_to_lock) c->on->lock();
+  }
+  void unlock_all() noexcept {
+    for (select_case_core* c = locks_; c != nullptr;) {
+      select_case_core* next = c->next_to_lock;  // the unlocked may be the last that keeps us
+      c->on->unlock();
+      c = next;
+    }
+    if (has_sources_) arming_.unlock();
+  }
+  void unlock_all_and_leave() noexcept {
+    for (select_case_core* c = locks_; c != nullptr; c = c->next_to_lock) {
+      c->on->unlock_and_leave();
+    }
+    if (has_sources_) arming_.unlock();
+  }
+
+  // The commit: from here on a source or, once its lock is free, a channel may wake the goroutine;
+  // it then waits for all these locks. The list is read before the last unlock.
+  static void commit(void* argument) {
+    auto* self = static_cast<selection*>(argument);
+    if (self->has_sources_) {
+      for (std::uint32_t i = 0; i < self->count_; ++i) {
+        select_case_core& c = *self->cases_[i];
+        if (c.kind == case_kind::source) c.source->arm(c);
+      }
+    }
+    const bool has_sources = self->has_sources_;
+    select_case_core* c = self->locks_;
+    while (c != nullptr) {
+      select_case_core* next = c->next_to_lock;
+      channel* on = c->on;
+      c = next;
+      on->unlock();
+    }
+    if (has_sources) self->arming_.unlock();
+  }
+
+  // True: a case went on. False: look again, or the fallback was taken.
+  bool wait(bool passed) {
+    wait_scope scope("select");
+    if (!passed) scope.check_exit();
+    list_channels();
+    lock_all();
+    struct unlock {
+      selection* self;
+      wake_list wakes;
+      ~unlock() {
+        if (self != nullptr) self->unlock_all();
+        wakes.wake_all();
+      }
+    } locked{this, {}};
+    const bool gone_on =
+        visit_ready_in_random_order(peek_channels(), [&locked](select_case_core& c) {
+          return has_gone_on(c, c.kind == case_kind::send
+                                    ? c.on->send_locked(c.node.element, *c.node.sender, locked.wakes)
+                                    : c.on->receive_locked(c.node.element, locked.wakes));
+        });
+    if (gone_on) return true;
+    if (passed) {
+      took_fallback_ = true;
+      return false;
+    }
+    link_all(scope.who());
+    locked.self = nullptr;
+    const std::uint32_t won = scope.park(&selection::commit, this, limit_);
+    unlink_all();
+    if (won == claim_retry) return false;
+    wait_scope::rethrow(won);
+    if (won == claim_timeout) {
+      chosen_ = static_cast<std::size_t>(timeout_);
+      return true;
+    }
+    chosen_ = won - claim_case;
+    select_case_core& c = *cases_[chosen_];
+    if (c.kind == case_kind::send) c.lost_by_close = c.node.closed;
+    return true;
+  }
+
+  std::uint32_t peek_channels() noexcept {
+    std::uint32_t ready = 0;
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      select_case_core& c = *cases_[i];
+      c.maybe_ready = is_on_channel(c) && c.on->may_be_ready(direction_of(c));
+      ready += c.maybe_ready ? 1 : 0;
+    }
+    return ready;
+  }
+
+  void link_all(waiter* who) noexcept {
+    // From a random place on: of several cases on one channel none is always first in its queue.
+    const std::uint32_t from = count_ > 1 ? random_below(count_) : 0;
+    for (std::uint32_t k = 0; k < count_; ++k) {
+      const std::uint32_t i = from + k < count_ ? from + k : from + k - count_;
+      select_case_core& c = *cases_[i];
+      c.node.owner = who;
+      c.node.index = i;
+      c.node.shares_owner = true;
+      c.node.where = wait_node::place::outside;
+      if (is_on_channel(c)) c.on->link_locked(c.node, direction_of(c));
+    }
+  }
+
+  void unlink_all() noexcept {
+    list_channels();
+    lock_all();
+    for (std::uint32_t i = 0; i < count_; ++i) {
+      select_case_core& c = *cases_[i];
+      if (is_on_channel(c) && c.node.where != wait_node::place::detached) {
+        c.on->unlink_locked(c.node, direction_of(c));
+      }
+    }
+    unlock_all_and_leave();
+    for (std::uint32_t i = 0; has_sources_ && i < count_; ++i) {
+      select_case_core& c = *cases_[i];
+      if (c.kind == case_kind::source) c.source->disarm(c);
+      c.node.where = wait_node::place::outside;
+    }
+  }
+
+  select_case_core* const* cases_;
+  std::uint32_t count_;
+  std::int64_t otherwise_ = -1;
+  std::int64_t timeout_ = -1;
+  deadline limit_ = deadline::never();
+  bool has_sources_ = false;
+  bool took_fallback_ = false;
+  std::size_t chosen_ = 0;
+  select_case_core* locks_ = nullptr;
+  spin_lock arming_;  // only with sources, which have no lock that the commit holds
+};
+
+}  // namespace
+
+std::size_t select_among(select_case_core* const* cases, std::size_t count) {
+  return selection(cases, count).run();
+}
+
+void throw_closed_send() {
+  throw closed_channel("weft::select: the channel of the chosen send is closed");
+}
+void throw_select_misuse(const char* what) { throw std::logic_error(what); }
+
+}  // namespace detail
+
+std::size_t select(std::span<select_case> cases) {
+  constexpr std::size_t on_the_stack = 64;
+  detail::select_case_core* few[on_the_stack] = {};
+  std::unique_ptr<detail::select_case_core*[]> many;
+  detail::select_case_core** cores = few;
+  if (cases.size() > on_the_stack) {
+    many = std::make_unique<detail::select_case_core*[]>(cases.size());
+    cores = many.get();
+  }
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    if (cases[i].self_ == nullptr) detail::throw_select_misuse("select: a case was moved from");
+    cases[i].self_->prepare();
+    cores[i] = &cases[i].self_->core;
+  }
+  const std::size_t chosen = detail::select_among(cores, cases.size());
+  cases[chosen].self_->finish();
+  return chosen;
+}
+
+}  // namespace weft

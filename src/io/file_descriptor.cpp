@@ -1,0 +1,303 @@
+// Reading and writing descriptors.
+//
+// Each call tries first and waits only when the system says that it would block. A descriptor in
+// blocking mode never gets a call that may block: RWF_NOWAIT where it works, else poll(2) first and
+// at most PIPE_BUF bytes.
+//
+// users_: how many calls are inside, and closing_bit. close() sets the bit and cancels the waits;
+// the last to leave closes the number, so that no call meets a number that was used again.
+// Proved by: tests/conformance/file_descriptor_*.cpp, tests/stress/descriptor_stress.cpp.
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <system_error>
+#include <utility>
+
+#include "base/spin_lock.hpp"
+#include "io/wait.hpp"
+#include "switch/thread_local.hpp"
+#include "weft/io.hpp"
+
+#ifndef RWF_NOSIGNAL
+#define RWF_NOSIGNAL 0x00000100  // Linux 6.18: no SIGPIPE
+#endif
+
+namespace weft {
+
+using namespace detail;
+
+namespace {
+
+enum kind : std::uint8_t { unknown, plain, blocking_mode, socket, regular };
+
+[[noreturn]] void fail(int error, const char* what, int fd) {
+  throw std::system_error(error, std::generic_category(),
+                          std::string("weft::file_descriptor::") + what + " (descriptor " +
+                              std::to_string(fd) + ")");
+}
+
+kind kind_of(int fd) noexcept {
+  struct stat s {};
+  if (fstat(fd, &s) != 0) return plain;
+  if (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode)) return regular;
+  if (S_ISSOCK(s.st_mode)) return socket;
+  const int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_NONBLOCK) == 0 ? blocking_mode : plain;
+}
+
+bool ready_now(int fd, short events) noexcept {
+  pollfd p{fd, events, 0};
+  return ::poll(&p, 1, 0) > 0;
+}
+
+// Gives a count or a negative error; -EAGAIN: it would block.
+ssize_t result_of(ssize_t n) noexcept { return n >= 0 ? n : -last_error(); }
+
+ssize_t try_read(int fd, kind k, std::span<std::byte> into) noexcept {
+  switch (k) {
+    case socket: return result_of(recv(fd, into.data(), into.size(), MSG_DONTWAIT));
+    case blocking_mode: {
+      iovec v{into.data(), into.size()};
+      const ssize_t n = result_of(preadv2(fd, &v, 1, -1, RWF_NOWAIT));
+      if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EINVAL) return n;
+      if (!ready_now(fd, POLLIN)) return -EAGAIN;
+      return result_of(::read(fd, into.data(), into.size()));
+    }
+    default: return result_of(::read(fd, into.data(), into.size()));
+  }
+}
+
+// A write that cannot raise SIGPIPE, on kernels without RWF_NOSIGNAL: the signal is blocked, and
+// taken away if the write brought it about.
+ssize_t write_without_signal(int fd, const void* data, std::size_t size) noexcept {
+  sigset_t pipe_signal;
+  sigset_t before;
+  sigset_t pending;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  sigpending(&pending);
+  const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  const ssize_t n = result_of(::write(fd, data, size));
+  if (n == -EPIPE && !was_pending) {
+    const timespec at_once{};
+    while (sigtimedwait(&pipe_signal, nullptr, &at_once) == -1 && last_error() == EINTR) {
+    }
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return n;
+}
+
+ssize_t try_write(int fd, kind k, std::span<const std::byte> from) noexcept {
+  if (k == socket) {
+    return result_of(send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+  }
+  static std::atomic<bool> has_no_signal{true};
+  iovec v{const_cast<std::byte*>(from.data()), from.size()};
+  const int no_wait = k == blocking_mode ? RWF_NOWAIT : 0;
+  if (has_no_signal.load(std::memory_order_relaxed)) {
+    ssize_t n = result_of(pwritev2(fd, &v, 1, -1, RWF_NOSIGNAL | no_wait));
+    if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EINVAL) return n;
+    // Which of the two flags it was: without waiting or not, ask for the signal's alone.
+    if (no_wait == 0) has_no_signal.store(false, std::memory_order_relaxed);
+  }
+  if (k != blocking_mode) return write_without_signal(fd, from.data(), from.size());
+  if (!ready_now(fd, POLLOUT)) return -EAGAIN;
+  // Room for so much is what a ready pipe promises.
+  return write_without_signal(fd, from.data(), std::min(from.size(), std::size_t{PIPE_BUF}));
+}
+
+std::span<const std::byte> bytes_of(std::string_view s) noexcept {
+  return {reinterpret_cast<const std::byte*>(s.data()), s.size()};
+}
+
+}  // namespace
+
+namespace detail {
+
+// One call's stay in a descriptor.
+struct descriptor_use {
+  descriptor_use(file_descriptor& d, const char* operation) : of(d), what(operation) {
+    std::uint32_t users = of.users_.load(std::memory_order_relaxed);
+    do {
+      fd = of.fd_.load(std::memory_order_acquire);
+      if ((users & closing_bit) != 0 || fd < 0) fail(EBADF, what, -1);
+    } while (!of.users_.compare_exchange_weak(users, users + 1, std::memory_order_acq_rel,
+                                              std::memory_order_relaxed));
+    std::uint8_t k = of.kind_.load(std::memory_order_relaxed);
+    if (k == unknown) {
+      k = kind_of(fd);
+      of.kind_.store(k, std::memory_order_relaxed);
+    }
+    how = static_cast<kind>(k);
+  }
+  ~descriptor_use() {
+    // The last one out closes the number.
+    if (of.users_.fetch_sub(1, std::memory_order_acq_rel) - 1 == closing_bit) of.finish_close(fd);
+  }
+  descriptor_use(const descriptor_use&) = delete;
+  descriptor_use& operator=(const descriptor_use&) = delete;
+
+  void wait(bool to_write, wait_limit limit) {
+    switch (wait_descriptor(fd, to_write, limit.get(), &of.users_)) {
+      case wait_status::ready: return;
+      case wait_status::timeout: fail(ETIMEDOUT, what, fd);
+      case wait_status::cancelled: break;
+    }
+    fail((of.users_.load(std::memory_order_acquire) & closing_bit) != 0 ? EBADF : ECANCELED, what, fd);
+  }
+
+  std::size_t read(std::span<std::byte> into, wait_limit limit) {
+    for (;;) {
+      const ssize_t n = try_read(fd, how, into);
+      if (n >= 0) return static_cast<std::size_t>(n);
+      if (n == -EAGAIN) {
+        wait(false, limit);
+      } else if (n != -EINTR) {
+        fail(static_cast<int>(-n), what, fd);
+      }
+    }
+  }
+  std::size_t write_some(std::span<const std::byte> from, wait_limit limit) {
+    for (;;) {
+      const ssize_t n = try_write(fd, how, from);
+      if (n >= 0) return static_cast<std::size_t>(n);
+      if (n == -EAGAIN) {
+        wait(true, limit);
+      } else if (n != -EINTR) {
+        fail(static_cast<int>(-n), what, fd);
+      }
+    }
+  }
+
+  file_descriptor& of;
+  const char* what;
+  int fd = -1;
+  kind how = plain;
+};
+
+}  // namespace detail
+
+file_descriptor::file_descriptor(file_descriptor&& other) noexcept
+    : fd_(other.fd_.exchange(-1, std::memory_order_acq_rel)),
+      kind_(other.kind_.exchange(unknown, std::memory_order_relaxed)) {}
+
+file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
+  if (this != &other) {
+    close();
+    fd_.store(other.fd_.exchange(-1, std::memory_order_acq_rel), std::memory_order_release);
+    kind_.store(other.kind_.exchange(unknown, std::memory_order_relaxed), std::memory_order_relaxed);
+    users_.store(0, std::memory_order_relaxed);
+  }
+  return *this;
+}
+
+file_descriptor::~file_descriptor() { close(); }
+
+file_descriptor file_descriptor::open(const std::filesystem::path& path, int flags, mode_t mode) {
+  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  if (fd < 0) {
+    throw std::system_error(last_error(), std::generic_category(),
+                            "weft::file_descriptor::open " + path.string());
+  }
+  return file_descriptor(fd);
+}
+
+file_descriptor file_descriptor::duplicate(int fd) {
+  const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  if (copy < 0) fail(last_error(), "duplicate", fd);
+  return file_descriptor(copy);
+}
+
+std::size_t file_descriptor::read(std::span<std::byte> into, wait_limit limit) {
+  return descriptor_use(*this, "read").read(into, limit);
+}
+
+std::size_t file_descriptor::read_full(std::span<std::byte> into, wait_limit limit) {
+  descriptor_use use(*this, "read_full");
+  std::size_t done = 0;
+  while (done < into.size()) {
+    const std::size_t n = use.read(into.subspan(done), limit);
+    if (n == 0) break;
+    done += n;
+  }
+  return done;
+}
+
+std::string file_descriptor::read_all(wait_limit limit, std::size_t max) {
+  descriptor_use use(*this, "read_all");
+  std::string text;
+  std::size_t size = 0;
+  for (;;) {
+    if (text.size() - size < 4096) {
+      text.resize(std::max(text.size() * 2, std::size_t{16} << 10));
+    }
+    const std::size_t n =
+        use.read(std::as_writable_bytes(std::span(text.data() + size, text.size() - size)), limit);
+    size += n;
+    if (size > max) fail(EMSGSIZE, "read_all", use.fd);
+    if (n == 0) {
+      text.resize(size);
+      return text;
+    }
+  }
+}
+
+std::size_t file_descriptor::write_some(std::span<const std::byte> from, wait_limit limit) {
+  return descriptor_use(*this, "write_some").write_some(from, limit);
+}
+
+void file_descriptor::write(std::span<const std::byte> from, wait_limit limit) {
+  descriptor_use use(*this, "write");
+  while (!from.empty()) from = from.subspan(use.write_some(from, limit));
+}
+
+void file_descriptor::write(std::string_view from, wait_limit limit) {
+  write(bytes_of(from), limit);
+}
+
+void file_descriptor::finish_close(int fd) noexcept {
+  if (!released_.load(std::memory_order_relaxed)) ::close(fd);
+  fd_.store(-1, std::memory_order_release);
+}
+
+void file_descriptor::close() {
+  const int fd = fd_.load(std::memory_order_acquire);
+  if (fd < 0) return;
+  // This call counts as a user, so that exactly one closes.
+  std::uint32_t users = users_.load(std::memory_order_relaxed);
+  do {
+    if ((users & closing_bit) != 0) return;
+  } while (!users_.compare_exchange_weak(users, (users + 1) | closing_bit, std::memory_order_acq_rel,
+                                         std::memory_order_relaxed));
+  cancel_waits(fd);
+  if (users_.fetch_sub(1, std::memory_order_acq_rel) - 1 == closing_bit) finish_close(fd);
+}
+
+int file_descriptor::release() noexcept {
+  const int fd = fd_.load(std::memory_order_acquire);
+  if (fd < 0) return -1;
+  released_.store(true, std::memory_order_relaxed);
+  close();
+  return fd;
+}
+
+pipe_ends pipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
+    throw std::system_error(last_error(), std::generic_category(), "weft::pipe");
+  }
+  return {file_descriptor(ends[0]), file_descriptor(ends[1])};
+}
+
+}  // namespace weft

@@ -1,0 +1,101 @@
+// Waiting, the same for goroutines and plain threads.
+//
+//   wait_scope scope("chan receive");        who waits
+//   scope.check_exit();                      before any lock is taken
+//   lock; look again; link a node whose owner is scope.who()
+//   std::uint32_t won = scope.park(unlock, &object, limit);
+//   unlink, under the lock, unless a partner won (see claim_word.hpp)
+//   scope.rethrow(won);                      exit and deadlock leave by an exception
+#pragma once
+
+#include <cstdint>
+
+#include "sched/claim_word.hpp"
+#include "sched/core.hpp"
+#include "weft/detail/clock.hpp"
+#include "weft/detail/wait_node.hpp"
+
+namespace weft::detail {
+
+class wait_scope {
+ public:
+  // What lets go of the locks, in the commit.
+  using unlock_function = void (*)(void*);
+
+  explicit wait_scope(const char* what) noexcept
+      : worker_(current_worker()),
+        goroutine_(worker_ != nullptr ? worker_->current : nullptr),
+        what_(what) {
+    if (goroutine_ == nullptr) thread_.kind = waiter_kind::thread;
+  }
+  wait_scope(const wait_scope&) = delete;
+  wait_scope& operator=(const wait_scope&) = delete;
+
+  waiter* who() noexcept { return goroutine_ != nullptr ? &goroutine_->wait : &thread_; }
+  bool is_goroutine() const noexcept { return goroutine_ != nullptr; }
+
+  // Throws goroutine_exit if the goroutine's run has ended and it may throw.
+  void check_exit() {
+    if (goroutine_ != nullptr && worker_->core->is_ending()) [[unlikely]] throw_exit_if_allowed();
+  }
+
+  // Waits until claimed and woken; gives the claim's value.
+  std::uint32_t park(unlock_function unlock, void* argument, deadline limit) noexcept {
+    return goroutine_ != nullptr ? park_goroutine(unlock, argument, limit)
+                                 : park_thread(unlock, argument, limit);
+  }
+
+  // Throws for claim_exit and claim_deadlock.
+  static void rethrow(std::uint32_t won) {
+    if (won == claim_exit || won == claim_deadlock) [[unlikely]] throw_for(won);
+  }
+  static bool throws(std::uint32_t won) noexcept {
+    return won == claim_exit || won == claim_deadlock;
+  }
+
+ private:
+  std::uint32_t park_goroutine(unlock_function, void*, deadline) noexcept;
+  std::uint32_t park_thread(unlock_function, void*, deadline) noexcept;
+  void throw_exit_if_allowed();
+  [[noreturn]] static void throw_for(std::uint32_t won);
+
+  worker* worker_;  // stale after park
+  goroutine* goroutine_;
+  waiter thread_{};
+  const char* what_;
+};
+
+// Whether the goroutine's waits go on although its run has ended: it unwinds, or holds a guard.
+bool waits_on_at_exit(const worker*, const goroutine*) noexcept;
+
+// A uniformly random number below n, of the worker or thread.
+std::uint32_t random_below(std::uint32_t n) noexcept;
+
+// A FIFO of nodes; the caller holds the lock of what it belongs to.
+struct node_list {
+  wait_node* first = nullptr;
+  wait_node* last = nullptr;
+
+  void push_back(wait_node* n) noexcept {
+    n->where = wait_node::place::linked;
+    n->next = nullptr;
+    n->previous = last;
+    (last != nullptr ? last->next : first) = n;
+    last = n;
+  }
+  void push_front(wait_node* n) noexcept {
+    n->where = wait_node::place::linked;
+    n->previous = nullptr;
+    n->next = first;
+    (first != nullptr ? first->previous : last) = n;
+    first = n;
+  }
+  void remove(wait_node* n) noexcept {
+    n->where = wait_node::place::outside;
+    (n->previous != nullptr ? n->previous->next : first) = n->next;
+    (n->next != nullptr ? n->next->previous : last) = n->previous;
+  }
+  bool empty() const noexcept { return first == nullptr; }
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,227 @@
+// What a runtime says of its goroutines: names, dumps, uncaught exceptions, deadlocks.
+#include <dirent.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <mutex>
+#include <ostream>
+#include <sstream>
+#include <string>
+
+#include "park/park.hpp"
+#include "runtime/runtime.hpp"
+#include "weft/go.hpp"
+
+namespace weft {
+namespace detail {
+
+// ---- Names ---------------------------------------------------------------------------------
+
+namespace {
+
+constinit spin_lock names_lock;  // guards goroutine::name of all, for dumps beside the owner
+
+std::terminate_handler next_terminate_handler = nullptr;
+
+std::string describe(const goroutine* g) {
+  std::string text = "goroutine " + std::to_string(g->id.load(std::memory_order_relaxed));
+  if (const std::string name = name_of(g); !name.empty()) text += " \"" + name + "\"";
+  return text;
+}
+
+std::string message_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception that is no std::exception";
+  }
+}
+
+const char* state_name(goroutine_state s) noexcept {
+  switch (s) {
+    case goroutine_state::none: return "ended";
+    case goroutine_state::running: return "running";
+    case goroutine_state::runnable: return "runnable";
+    case goroutine_state::parked: return "parked";
+  }
+  return "?";
+}
+
+[[noreturn]] void on_terminate() {
+  const worker* w = current_worker();
+  if (w != nullptr && w->current != nullptr) {
+    const std::string who = describe(w->current);
+    const std::exception_ptr error = std::current_exception();
+    bool is_exit = false;
+    if (error) {
+      try {
+        std::rethrow_exception(error);
+      } catch (const goroutine_exit&) {
+        is_exit = true;
+      } catch (...) {
+      }
+    }
+    if (is_exit) {
+      std::fprintf(stderr,
+                   "weft: %s: goroutine_exit, by which the end of a run unwinds it, met a destructor "
+                   "or a noexcept function. Hold a weft::exit_guard around a wait in such a place.\n",
+                   who.c_str());
+    } else {
+      std::fprintf(stderr, "weft: std::terminate in %s\n", who.c_str());
+    }
+  }
+  if (next_terminate_handler != nullptr) next_terminate_handler();
+  std::abort();
+}
+
+}  // namespace
+
+void forget_name(goroutine* g) noexcept {
+  std::string* old = nullptr;
+  {
+    std::lock_guard guard(names_lock);
+    old = std::exchange(g->name, nullptr);
+  }
+  delete old;
+}
+
+std::string name_of(const goroutine* g) {
+  tsan_blind blind;
+  std::lock_guard guard(names_lock);
+  return g->name != nullptr ? *g->name : std::string();
+}
+
+void install_terminate_handler() noexcept {
+  next_terminate_handler = std::set_terminate(&on_terminate);
+}
+
+// ---- Uncaught exceptions -------------------------------------------------------------------
+
+void report_uncaught(const options& o, std::exception_ptr error, std::string_view name) noexcept {
+  if (o.on_uncaught) {
+    // What the handler throws has nowhere to go: std::terminate, by noexcept.
+    o.on_uncaught(std::move(error), name);
+    return;
+  }
+  const worker* w = current_worker();
+  const std::string who = w != nullptr && w->current != nullptr ? describe(w->current) : "a thread";
+  std::fprintf(stderr, "weft: uncaught exception in %s: %s\n", who.c_str(),
+               message_of(error).c_str());
+  dump_to_stderr();
+  std::terminate();
+}
+
+void handle_uncaught(goroutine* g, runtime_core& core) noexcept {
+  const std::string name = name_of(g);
+  report_uncaught(core.settings(), std::current_exception(), name);
+}
+
+// ---- Dump ----------------------------------------------------------------------------------
+
+void dump_to_stderr() noexcept {
+  try {
+    std::ostringstream text;
+    dump(text);
+    std::fputs(text.str().c_str(), stderr);
+  } catch (...) {
+    std::fputs("weft: no memory for a dump\n", stderr);
+  }
+}
+
+// ---- Deadlock ------------------------------------------------------------------------------
+
+namespace {
+
+// Threads of the process, or 0 if they cannot be counted.
+unsigned count_threads() noexcept {
+  unsigned n = 0;
+  if (DIR* d = opendir("/proc/self/task")) {
+    while (const dirent* e = readdir(d)) n += e->d_name[0] != '.' ? 1 : 0;
+    closedir(d);
+  }
+  return n;
+}
+
+constexpr unsigned sanitizer_threads = WEFT_TSAN ? 1 : 0;
+
+}  // namespace
+
+bool check_deadlock(runtime_core& core) {
+  // Another thread may be about to do something; so may another runtime.
+  const unsigned threads = count_threads();
+  const unsigned own = weft_threads.load() + threads_in_run.load() + sanitizer_threads;
+  if (threads == 0 || threads > own) return false;
+  for (runtime_core* c = first_core(); c != nullptr; c = c->next_core) {
+    if (c != &core && c->in_use && !c->is_quiescent()) return false;
+  }
+  goroutine* main = core.main_goroutine.load();
+  if (main == nullptr || core.is_ending() || !core.is_quiescent()) return false;
+  if (main->wait.word.value() != claim_open) return false;
+  std::fputs("weft: deadlock: every goroutine waits and nothing can wake one\n", stderr);
+  dump_to_stderr();
+  if (main->waits_on.load(std::memory_order_relaxed)) {
+    std::fputs("weft: main waits where nothing may be thrown; aborting\n", stderr);
+    std::abort();
+  }
+  // Quiescent, so nobody else claims it: main's wait is decided before anything unwinds.
+  if (!main->wait.word.claim(claim_deadlock)) return false;
+  wake(&main->wait);
+  return true;
+}
+
+}  // namespace detail
+
+using namespace detail;
+
+void dump(std::ostream& out) {
+  tsan_blind blind;
+  const std::int64_t now = steady_now();
+  for (stack_pool* pool = stack_pool::first_pool(); pool != nullptr; pool = pool->next_pool()) {
+    pool->for_each_block([&](void* block) {
+      const auto* g = static_cast<const goroutine*>(block);
+      const goroutine_state state = g->state.load(std::memory_order_acquire);
+      if (state == goroutine_state::none) return;
+      out << describe(g) << ": " << state_name(state);
+      if (state == goroutine_state::parked) {
+        const char* what = g->waits_for.load(std::memory_order_relaxed);
+        const std::int64_t ms = (now - g->waits_since.load(std::memory_order_relaxed)) / 1'000'000;
+        out << " in " << (what != nullptr ? what : "a wait") << " for " << (ms > 0 ? ms : 0) << " ms";
+      }
+      out << '\n';
+    });
+  }
+  for (runtime_core* c = first_core(); c != nullptr; c = c->next_core) {
+    if (!c->in_use) continue;
+    if (const std::size_t n = c->unstarted(); n != 0) {
+      out << n << (n == 1 ? " goroutine has" : " goroutines have") << " not started yet\n";
+    }
+  }
+}
+
+namespace this_goroutine {
+
+void name(std::string text) {
+  worker* w = current_worker();
+  if (w == nullptr || w->current == nullptr) return;
+  auto* fresh = new std::string(std::move(text));
+  std::string* old = nullptr;
+  {
+    tsan_blind blind;
+    std::lock_guard guard(names_lock);
+    old = std::exchange(w->current->name, fresh);
+  }
+  delete old;
+}
+
+std::string name() {
+  const worker* w = current_worker();
+  return w != nullptr && w->current != nullptr ? name_of(w->current) : std::string();
+}
+
+}  // namespace this_goroutine
+}  // namespace weft

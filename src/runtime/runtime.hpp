@@ -1,0 +1,31 @@
+// What the parts of src/runtime share.
+#pragma once
+
+#include <exception>
+#include <iosfwd>
+#include <string>
+
+#include "sched/core.hpp"
+#include "sched/current.hpp"
+
+namespace weft::detail {
+
+// Every core that was ever started, in use or not.
+runtime_core* first_core() noexcept;
+
+// A copy of a goroutine's name; safe against its end and its renaming.
+std::string name_of(const goroutine*);
+
+// The process's counters that belong to no runtime.
+extern std::atomic<std::size_t> abandoned_goroutines;
+extern std::atomic<std::size_t> dropped_exceptions;
+extern std::atomic<unsigned> threads_in_run;  // that wait for a run to end
+
+void report_uncaught(const options&, std::exception_ptr, std::string_view goroutine) noexcept;
+void install_terminate_handler() noexcept;
+void dump_to_stderr() noexcept;
+
+// Called by a worker when its runtime is quiescent; true: main was woken with deadlock_error.
+bool check_deadlock(runtime_core&);
+
+}  // namespace weft::detail

@@ -1,0 +1,240 @@
+// A runtime: its workers, what they share, and how they sleep and wake.
+//
+// Who runs what. A goroutine that parks, yields or ends picks the next one from its worker's queue
+// and switches to it directly. Only when that finds nothing does the worker's own stack (its home)
+// search: global queue, timers, descriptors, other workers; then it sleeps.
+//
+// Sleeping. no_lost_wake: a sleeper stands in the idle list before it passes a heavy barrier and
+//   looks at all queues once more; who pushes looks at the idle count after a light barrier. One of
+//   them sees the other.
+// one_searcher: a push wakes a sleeper only if nobody searches; who searches and gives up leaves
+//   `searching` before that last look, and who finds something and was the last wakes the next.
+// watcher: one idle worker sleeps in the poller, or with a time-out while others run, and takes
+//   over what stands in the queue of a worker that has not moved. The monitor does the rest: a
+//   worker that a goroutine keeps (a blocking call, a long computation) while work waits is
+//   compensated by a stand-in thread until it moves again.
+//
+// Memory of a core is never freed and its workers stay: a waker may push to a core that just ends.
+// Proved by: tests/stress/, tests/unit/scheduler_test.cpp.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "base/futex.hpp"
+#include "base/random.hpp"
+#include "base/spin_lock.hpp"
+#include "sched/goroutine.hpp"
+#include "sched/poller.hpp"
+#include "sched/run_queue.hpp"
+#include "sched/seed_pool.hpp"
+#include "sched/timer_wheel.hpp"
+#include "weft/runtime.hpp"
+
+namespace weft::detail {
+
+// What runs on the other side of a switch, before anything else: it makes the goroutine that
+// switched away visible to others (unlocks what it holds, requeues it, frees its stack). It reads
+// what it needs first and lets go last: the goroutine may run, end and give its stack away then.
+using commit_function = void (*)(worker* now_on, goroutine* from, void* argument);
+
+// A worker's thread as others see it.
+enum class worker_state : std::uint32_t { unstarted, running, idle };
+
+struct alignas(64) worker {
+  static constexpr std::uint32_t stack_cache = 64;
+  static constexpr std::uint32_t picks_a_look = 61;  // a prime, as Go's
+
+  // By the worker's own thread.
+  goroutine* current = nullptr;  // null on its home stack
+  runtime_core* core = nullptr;
+  exception_globals* exceptions = nullptr;
+  int* error_number = nullptr;
+  saved_context home = nullptr;
+  std::uint32_t until_look = 1;     // picks until the next look around: clock, global queue, poller
+  std::uint32_t stack_count = 0;
+  void* stacks[stack_cache];        // LIFO, the hottest last
+  seed_pool seeds;
+  std::uint64_t next_id = 0;
+  std::uint64_t end_id = 0;
+  small_random random;
+  bool searching = false;           // counted in core->searching_
+  bool extra = false;               // a stand-in
+  std::int64_t last_poll = 0;
+  unsigned index = 0;
+  std::atomic<std::uint32_t> left{0};  // 1: its thread is at its end
+#if WEFT_TSAN
+  void* tsan_fibre = nullptr;
+#endif
+#if WEFT_ASAN
+  void* asan_fake_stack = nullptr;
+  const void* asan_bottom = nullptr;
+  std::size_t asan_size = 0;
+#endif
+
+  // Written by the owner, read by all.
+  std::atomic<std::uint64_t> moves{0};      // picks; says whether it gets on
+  std::atomic<std::uint64_t> switches{0};
+  std::atomic<std::uint64_t> spawned{0};
+  std::atomic<std::uint64_t> ended{0};
+  std::atomic<std::uint64_t> steals{0};
+  std::atomic<std::int64_t> coarse_now{0};  // a time that is not far behind
+
+  run_queue queue;
+  timer_wheel wheel;
+
+  // Sleeping.
+  alignas(64) std::atomic<std::uint32_t> signal{0};  // 1: somebody has chosen this worker to run
+  std::atomic<bool> in_poller{false};
+  std::atomic<bool> chosen_to_search{false};
+  std::atomic<worker_state> state{worker_state::unstarted};
+  worker* next_idle = nullptr;                       // guarded by core->idle_lock_
+  bool retired = false;                              // a stand-in that is not needed; as above
+  bool in_idle_list = false;                         // guarded by core->idle_lock_
+  std::atomic<bool> stuck{false};                    // marked by the monitor, cleared by itself
+  std::uint64_t seen_moves = 0;                      // by the monitor
+  std::uint64_t watched_moves = 0;                   // by the watcher
+  std::thread thread;
+};
+
+class runtime_core {
+ public:
+  enum class phase : std::uint32_t { running, deciding, unwinding, stopped };
+
+  runtime_core() = default;
+
+  void start(const options&, std::unique_ptr<poller>);
+  void submit(seed*);                      // from any thread
+  void ready(goroutine*) noexcept;         // from any thread: a parked one whose claim was won
+  void add_timer(timer_node&) noexcept;    // from any thread
+  void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
+  void wake_monitor() noexcept;
+  void start_monitor();                    // on a thread of its own
+  void stop_monitor() noexcept;
+
+  // The end of a run. Called by the thread that owns the runtime.
+  void decide_all_waits() noexcept;        // phase deciding: claims every parked goroutine, then
+                                           // phase unwinding: readies them
+  bool wait_until_empty(std::int64_t until) noexcept;
+  bool stop_workers(std::int64_t until) noexcept;  // false: some thread is still out there
+  timer_node* leftover_timers() noexcept;  // after that: see timer_wheel::drain
+  void drop_poller() noexcept { poller_.reset(); }
+
+  std::size_t alive() const noexcept;
+  std::size_t unstarted() const noexcept;
+  runtime_stats stats() const noexcept;
+  phase current_phase() const noexcept { return phase_.load(std::memory_order_acquire); }
+  bool is_ending() const noexcept { return phase_.load(std::memory_order_relaxed) != phase::running; }
+  const options& settings() const noexcept { return options_; }
+  unsigned worker_count() const noexcept { return nominal_; }
+  poller* descriptors() noexcept { return poller_.get(); }
+  stack_pool& stacks() noexcept { return *stack_pool_; }
+  // Nothing runs and nothing in here can make anything run.
+  bool is_quiescent() const noexcept;
+
+  // Set by src/runtime before start.
+  bool (*on_deadlock)(runtime_core&) = nullptr;  // called when quiescent, true: somebody was woken
+  std::atomic<goroutine*> main_goroutine{nullptr};
+  std::atomic<std::uint32_t> outside_activities{0};  // blocking calls that are out
+  runtime_core* next_core = nullptr;                 // in the list of all, see runtime.cpp
+  bool in_use = false;
+
+  // For the switching code below.
+  runnable pick(worker*) noexcept;
+  goroutine* bind(worker*, seed*) noexcept;
+  void free_stack(worker*, goroutine*) noexcept;
+  void rebirth(worker*, goroutine*, seed*) noexcept;
+  void work_added() noexcept;
+  void note_end(worker*) noexcept;
+
+ private:
+  friend void run_worker(worker*);
+  runnable find_work(worker*) noexcept;
+  runnable look_around(worker*) noexcept;
+  runnable take_global(worker*) noexcept;
+  void run_timers(worker*, std::int64_t now) noexcept;
+  bool steal_into(worker*, bool by_force) noexcept;
+  bool take_over_stuck(worker*) noexcept;
+  bool sleep(worker*) noexcept;
+  bool anything_to_take(worker*) noexcept;
+  void stop_searching(worker*, bool found) noexcept;
+  void wake_searcher() noexcept;
+  void wake_worker(worker*, bool to_search) noexcept;
+  void push_idle(worker*) noexcept;
+  bool remove_idle(worker*) noexcept;
+  worker* pop_idle() noexcept;
+  bool start_thread(worker*) noexcept;
+  void push_global(goroutine*, seed*) noexcept;
+  void publish_global_locked() noexcept;
+  void give_up_everything(worker*) noexcept;
+  bool retire_if_surplus(worker*) noexcept;
+  void monitor_once(std::int64_t now) noexcept;
+  void add_stand_in() noexcept;
+  bool all_idle() const noexcept;
+  void claim_parked(claim_value, wake_list&) noexcept;
+  worker* make_worker(unsigned index);
+  template <class Visit>
+  void for_each_goroutine(Visit visit) noexcept;
+
+  options options_;
+  unsigned nominal_ = 0;
+  stack_pool* stack_pool_ = nullptr;
+  std::unique_ptr<poller> poller_;
+  std::atomic<phase> phase_{phase::running};
+  std::uint64_t first_seed_ = 0;
+
+  // Workers by index; beyond nominal_ are stand-ins. The array never moves.
+  std::vector<std::unique_ptr<worker>> storage_;
+  std::unique_ptr<std::atomic<worker*>[]> workers_;
+  unsigned most_workers_ = 0;
+  std::atomic<unsigned> made_{0};
+
+  alignas(64) spin_lock global_lock_;
+  goroutine_list global_woken_;
+  seed_list global_fresh_;
+  std::atomic<std::uint32_t> global_count_{0};
+  std::atomic<std::uint32_t> global_fresh_count_{0};
+  std::atomic<std::uint64_t> spawned_outside_{0};
+  seed_list starved_;  // had no stack to run on
+  std::atomic<std::uint32_t> starved_count_{0};
+
+  alignas(64) spin_lock idle_lock_;
+  worker* idle_ = nullptr;
+  std::atomic<unsigned> idle_count_{0};   // in the list, unstarted ones included
+  std::atomic<unsigned> searching_{0};
+  std::atomic<worker*> watcher_{nullptr};
+  std::atomic<unsigned> stuck_{0};        // workers marked stuck
+  std::atomic<unsigned> extra_{0};        // stand-ins that are not retired
+  worker* retired_ = nullptr;             // guarded by idle_lock_
+  std::atomic<unsigned> threads_{0};
+  std::atomic<bool> told_bound_{false};
+
+  std::atomic<std::uint32_t> monitor_word_{0};
+  std::atomic<bool> monitor_sleeps_{false};
+  std::thread monitor_;
+  std::atomic<bool> monitor_ends_{false};
+  std::atomic<std::uint32_t> end_word_{0};  // counts ends of goroutines once the run ends
+};
+
+// The switching itself; the caller is on a goroutine of worker w. Gives the worker that the
+// goroutine runs on when it is resumed: after it, everything read from w before is stale.
+worker* switch_away(worker* w, goroutine* self, commit_function commit, void* argument) noexcept;
+void yield_now(worker* w, goroutine* self) noexcept;
+
+// Goroutines end here: implemented by src/runtime.
+void handle_uncaught(goroutine*, runtime_core&) noexcept;  // in a catch block
+void forget_name(goroutine*) noexcept;
+
+// Threads of weft that exist now, for telling whether there are others.
+extern std::atomic<unsigned> weft_threads;
+
+// A time that is at most some milliseconds behind, without reading the clock.
+inline std::int64_t coarse_time(const worker* w) noexcept {
+  return w->coarse_now.load(std::memory_order_relaxed);
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,156 @@
+// A worker's run queue: unbounded intrusive lists under one biased lock.
+//
+// The owner pays no fence and no locked instruction: it stores `busy`, passes a light barrier and
+// looks whether a thief has asked. A thief asks by putting its request into `thief_`; the owner,
+// at its next operation, cuts off half and hands it over. Only an owner that does not answer (its
+// goroutine computes or blocks) is forced: the thief says so, passes a heavy barrier, waits until
+// the owner is not busy, and is alone with the lists until it clears the cell.
+//
+// exclusive: the lists are touched by the owner between begin() and end() while thief_ is not
+//   forced, or by the one thief that forced it after it has seen !busy. The barriers make one of
+//   the two see the other's store.
+// one_thief: the cell holds one request at a time, by compare-and-swap from null.
+// The counts may be read by anyone, as hints.
+// Proved by: tests/unit/run_queue_test.cpp (stress over ask and force).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/barrier.hpp"
+#include "sched/goroutine.hpp"
+
+namespace weft::detail {
+
+// What a thief got.
+struct loot {
+  goroutine_list woken;
+  seed_list fresh;
+  bool empty() const noexcept { return woken.count == 0 && fresh.count == 0; }
+};
+
+class run_queue {
+ public:
+  // For the owner, the thread of the worker.
+  void push_woken(goroutine* g) noexcept;  // at the end
+  // The goroutine just readied runs next; the one that stood there moves to the end.
+  // Both say whether somebody else could now take something.
+  bool push_next(goroutine* g) noexcept;
+  bool push_fresh(seed* s) noexcept;
+  void push_loot(loot&) noexcept;
+  runnable pick() noexcept;
+  runnable pick_oldest() noexcept;  // so that nothing starves behind newer things
+  loot take_all() noexcept;
+  void answer_thief() noexcept {
+    begin();
+    end();
+  }
+
+  // For thieves. Leaves a lone goroutine or seed, and the next one, to the owner: two that talk to
+  // each other stay together.
+  bool steal(loot& into) noexcept;
+  // For an owner that does not move: takes everything.
+  bool take_by_force(loot& into) noexcept;
+
+  bool has_spare() const noexcept {
+    return woken_count_.load(std::memory_order_relaxed) > 1 ||
+           fresh_count_.load(std::memory_order_relaxed) > 1;
+  }
+  std::uint32_t fresh_count() const noexcept {
+    return fresh_count_.load(std::memory_order_relaxed);
+  }
+  bool has_any() const noexcept { return length() != 0; }
+  std::uint32_t length() const noexcept {
+    return woken_count_.load(std::memory_order_relaxed) +
+           fresh_count_.load(std::memory_order_relaxed) +
+           has_next_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  struct request {
+    loot taken;
+    std::atomic<bool> answered{false};
+  };
+  enum class how_much { half, all };
+  static constexpr std::uintptr_t forced = 1;     // low bits of thief_ beside a request
+  static constexpr std::uintptr_t answering = 2;
+  static constexpr std::uint32_t most_woken = 64;
+  static constexpr std::uint32_t most_fresh = 512;
+  static constexpr std::uint32_t longest_streak = 64;  // of next ones in a row
+
+  void begin() noexcept {
+    busy_.store(1, std::memory_order_relaxed);
+    light_barrier();  // pairs with heavy_barrier in force()
+    if (thief_.load(std::memory_order_acquire) != 0) [[unlikely]] serve();
+  }
+  void end() noexcept {
+    publish_counts();
+    busy_.store(0, std::memory_order_release);  // pairs with force(): the lists are whole
+  }
+  void publish_counts() noexcept {
+    woken_count_.store(woken_.count, std::memory_order_relaxed);
+    fresh_count_.store(fresh_.count, std::memory_order_relaxed);
+    has_next_.store(next_ != nullptr ? 1 : 0, std::memory_order_relaxed);
+  }
+  void serve() noexcept;
+  void cut(loot& into, how_much) noexcept;
+  bool take(loot& into, how_much, std::int64_t patience) noexcept;
+  void force() noexcept;
+
+  std::atomic<std::uint32_t> busy_{0};
+  std::uint32_t streak_ = 0;
+  goroutine* next_ = nullptr;
+  goroutine_list woken_;
+  seed_list fresh_;
+  std::atomic<std::uint32_t> woken_count_{0};
+  std::atomic<std::uint32_t> fresh_count_{0};
+  std::atomic<std::uint32_t> has_next_{0};
+  // On a line of its own: thieves write here.
+  alignas(64) std::atomic<std::uintptr_t> thief_{0};
+};
+
+inline void run_queue::push_woken(goroutine* g) noexcept {
+  begin();
+  woken_.push_back(g);
+  end();
+}
+
+inline bool run_queue::push_next(goroutine* g) noexcept {
+  begin();
+  const bool others = woken_.count + fresh_.count != 0;
+  goroutine* old = next_;
+  next_ = g;
+  if (old != nullptr) woken_.push_back(old);
+  end();
+  return old != nullptr && others;
+}
+
+inline bool run_queue::push_fresh(seed* s) noexcept {
+  begin();
+  const bool others = woken_.count + fresh_.count != 0;
+  fresh_.push_newest(s);
+  end();
+  return others;
+}
+
+inline runnable run_queue::pick() noexcept {
+  begin();
+  runnable r;
+  if (next_ != nullptr) {
+    if (++streak_ <= longest_streak || (woken_.first == nullptr && fresh_.newest == nullptr)) {
+      r.started = next_;
+      next_ = nullptr;
+      end();
+      return r;
+    }
+    woken_.push_back(next_);
+    next_ = nullptr;
+  }
+  streak_ = 0;
+  r.started = woken_.pop_front();
+  if (r.started == nullptr) r.fresh = fresh_.pop_newest();
+  end();
+  return r;
+}
+
+}  // namespace weft::detail

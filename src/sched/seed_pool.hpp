@@ -1,0 +1,42 @@
+// Memory for seeds: 128 bytes each, from a list per worker that spills in batches to a shared one.
+// Their memory stays with the process, so that a handle may outlive its runtime.
+#pragma once
+
+#include <cstddef>
+
+#include "weft/detail/seed.hpp"
+
+namespace weft::detail {
+
+class seed_pool {
+ public:
+  // For the one thread that owns the pool. null: out of memory.
+  seed* take() noexcept {
+    if (first_ == nullptr && !refill()) return nullptr;
+    seed* s = first_;
+    first_ = s->next;
+    --count_;
+    return s;
+  }
+  void give_back(seed* s) noexcept {
+    s->next = first_;
+    first_ = s;
+    if (++count_ >= 2 * batch) spill();
+  }
+  void give_all_back() noexcept;
+
+  // For any thread.
+  static seed* take_shared() noexcept;
+  static void give_back_shared(seed*) noexcept;
+
+  static constexpr std::size_t batch = 128;
+
+ private:
+  bool refill() noexcept;
+  void spill() noexcept;
+
+  seed* first_ = nullptr;
+  std::size_t count_ = 0;
+};
+
+}  // namespace weft::detail

@@ -1,0 +1,82 @@
+// Stacks for goroutines: slabs of many at one spacing, each with a guard page below it.
+//
+// The control block of a goroutine lies at the top of its stack, so that a fresh goroutine touches
+// one page. It is named by its address; this layer only knows its size. The block's memory stays
+// mapped for the life of the process, readable at any time by who looks for goroutines.
+//
+// Tops are coloured: at one spacing they would share cache sets.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/spin_lock.hpp"
+
+namespace weft::detail {
+
+// Bytes that a stack keeps free at its top for the control block.
+inline constexpr std::size_t control_block_size = 384;
+
+class stack_pool {
+ public:
+  // The pool of a stack size, which is rounded up to pages. Pools live for ever.
+  static stack_pool& of_size(std::size_t bytes);
+  static stack_pool* first_pool() noexcept { return pools_.load(std::memory_order_acquire); }
+  stack_pool* next_pool() const noexcept { return next_pool_; }
+
+  // Takes up to n stacks, as addresses of their control blocks, and says how many: 0, out of
+  // memory. A block that was never used is all zero.
+  std::size_t take(void** blocks, std::size_t n) noexcept;
+  // Gives back. Idle stacks beyond `hot_limit` return their memory to the system.
+  void give_back(void** blocks, std::size_t n) noexcept;
+
+  std::size_t stack_size() const noexcept { return size_; }
+  // The stack below a control block: [low, block).
+  char* low_end(void* block) const noexcept;
+
+  // Visits the control block of every stack ever taken.
+  template <class Visit>
+  void for_each_block(Visit visit) noexcept {
+    for (slab* s = slabs_.load(std::memory_order_acquire); s != nullptr; s = s->next) {
+      const std::uint32_t used = s->used.load(std::memory_order_acquire);
+      for (std::uint32_t i = 0; i < used; ++i) visit(block_of(*s, i));
+    }
+  }
+
+  static std::size_t total_stacks() noexcept { return total_.load(std::memory_order_relaxed); }
+  static std::size_t unguarded_stacks() noexcept {
+    return unguarded_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  struct slab {
+    slab* next;
+    char* base;
+    std::uint32_t count;
+    std::atomic<std::uint32_t> used;
+  };
+
+  explicit stack_pool(std::size_t bytes) noexcept;
+  void* block_of(const slab&, std::uint32_t index) const noexcept;
+  bool add_slab_locked() noexcept;
+  void guard_locked(slab&, std::uint32_t from, std::uint32_t to) noexcept;
+
+  const std::size_t size_;     // usable bytes, control block included
+  const std::size_t spacing_;  // size_ and the guard page
+  stack_pool* next_pool_ = nullptr;
+
+  spin_lock lock_;  // guards what follows but the atomics' reading
+  std::atomic<slab*> slabs_{nullptr};
+  std::size_t stacks_ = 0;  // in all slabs
+  void** idle_ = nullptr;   // LIFO; with room for every stack of every slab
+  std::size_t idle_room_ = 0;
+  std::size_t idle_count_ = 0;
+  std::size_t hot_count_ = 0;  // of the idle ones, those that keep their memory: the newest
+
+  static std::atomic<stack_pool*> pools_;
+  static std::atomic<std::size_t> total_;
+  static std::atomic<std::size_t> unguarded_;
+};
+
+}  // namespace weft::detail

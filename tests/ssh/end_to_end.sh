@@ -1,0 +1,422 @@
+#!/usr/bin/env bash
+# The ssh-runner against real servers.
+# usage: end_to_end.sh usage|hosts|failures|output SSH_RUNNER SILENT_LISTENER
+# Environment: WEFT_WORKERS; SSH_TEST_DIVISOR, by which the numbers of lines are divided.
+set -uo pipefail
+[ $# -eq 3 ] || { sed -n '2,4p' "$0"; exit 64; }
+group=$1 ssh_runner=$2 silent_listener=$3
+divisor=${SSH_TEST_DIVISOR:-1}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source=../../examples/ssh-runner/throwaway-sshd.sh
+. "$here/../../examples/ssh-runner/throwaway-sshd.sh"
+unset SSH_RUNNER_PASSWORD SSH_RUNNER_PASSPHRASE
+
+dir=$(mktemp -d)
+listener=
+cleanup() {
+  [ -z "$listener" ] || kill "$listener" 2> /dev/null
+  end_left_behind
+  stop_sshd
+  rm -rf "$dir"
+}
+trap cleanup EXIT
+
+# Commands that outlive their connection on purpose leave their process id in a file.
+end_left_behind() {
+  local file
+  for file in "$dir"/left_behind.*; do
+    [ -e "$file" ] || continue
+    kill -KILL "$(cat "$file")" 2> /dev/null
+    rm -f "$file"
+  done
+}
+
+# --- a small vocabulary ---
+
+all_hosts=$(IFS=,; echo "${sshd_addresses[*]}")
+
+# Runs the ssh-runner; leaves its status, stdout and stderr.
+run() {
+  status=0
+  HOME=$dir "$ssh_runner" "$@" > "$dir/out" 2> "$dir/err" || status=$?
+}
+
+# The same with what it takes to get in: known_hosts=FILE or key=FILE before it replace the right ones.
+way_in() {
+  way=(--user "$sshd_user" --port "$sshd_port" --key "${key:-$dir/client_key}"
+    --known-hosts "${known_hosts:-$dir/known_hosts}")
+}
+run_in() { way_in; run "${way[@]}" "$@"; }
+
+fail() {
+  echo "FAILED: $current: $*" >&2
+  { echo "--- status $status"; echo "--- stdout"; head -c 4000 "$dir/out"
+    echo "--- stderr"; head -c 4000 "$dir/err"
+    [ ! -e "$dir/sshd.log" ] || { echo "--- sshd"; tail -n 30 "$dir/sshd.log"; }; } >&2
+  exit 1
+}
+
+expect_status() { [ "$status" -eq "$1" ] || fail "status $status, not $1"; }
+expect_out() { [ "$(cat "$dir/out")" = "$1" ] || fail "stdout is not: $1"; }
+expect_out_has() { grep -qF -- "$1" "$dir/out" || fail "not on stdout: $1"; }
+expect_err_has() { grep -qF -- "$1" "$dir/err" || fail "not on stderr: $1"; }
+expect_err_lacks() { ! grep -qF -- "$1" "$dir/err" || fail "on stderr: $1"; }
+
+# Each of `hosts` hosts printed the numbers 1 to `last`, each on a line of its own, in order.
+expect_numbers() {
+  local hosts=$1 last=$2 file=$3
+  awk -F ': ' -v hosts="$hosts" -v last="$last" '
+    { if (NF != 2 || $2 != ++n[$1] || $0 != $1 ": " n[$1]) { print "line " NR ": " $0; exit bad = 1 } }
+    END {
+      if (bad) exit 1
+      for (h in n) { ++seen; if (n[h] != last) { print h ": " n[h] " lines"; exit 1 } }
+      if (seen != hosts) { print seen " hosts"; exit 1 }
+    }' "$file" > "$dir/verdict" || fail "lines are not right: $(cat "$dir/verdict")"
+}
+
+# --- bad usage: nothing is contacted ---
+
+usage_names_a_bad_option() {
+  run --frobnicate
+  expect_status 2; expect_err_has '--frobnicate'
+  run --host a --script true --fanout 0
+  expect_status 2; expect_err_has '--fanout'
+  run --host a --script true --port 70000
+  expect_status 2; expect_err_has '--port'
+  run --host a --script true --timeout soon
+  expect_status 2; expect_err_has "--timeout: 'soon'"
+  run --host a --script true --timeout 0
+  expect_status 2; expect_err_has '--timeout'
+  run --host a --script true --command-timeout -1
+  expect_status 2; expect_err_has '--command-timeout'
+  run --host a --script true --host-key-check maybe
+  expect_status 2; expect_err_has '--host-key-check'
+  run --host a --script true --script-file x
+  expect_status 2; expect_err_has '--script'
+  run --host a b --script true
+  expect_status 2; expect_err_has 'b'
+}
+
+usage_names_a_bad_host() {
+  run --host a,b:x,c --script true
+  expect_status 2; expect_err_has "--host: bad host 'b:x'"
+  run --host a --host '' --script true
+  expect_status 2; expect_err_has "bad host ''"
+  printf 'web1\n\nweb2 # fine\nweb 3\n' > "$dir/hosts.txt"
+  run --hosts-file "$dir/hosts.txt" --script true
+  expect_status 2; expect_err_has "hosts.txt:4: bad host 'web 3'"
+}
+
+usage_names_a_missing_file() {
+  local option
+  for option in --hosts-file --key --known-hosts; do
+    run --host a --script true "$option" "$dir/missing"
+    expect_status 2; expect_err_has "$option"; expect_err_has "$dir/missing"
+  done
+  run --host a --script-file "$dir/missing"
+  expect_status 2; expect_err_has --script-file; expect_err_has "$dir/missing"
+}
+
+usage_says_what_is_missing() {
+  run --script true
+  expect_status 2; expect_err_has '--host'
+  run --host a
+  expect_status 2; expect_err_has '--script'
+}
+
+usage_says_when_a_key_has_a_passphrase() {
+  ssh-keygen -q -t ed25519 -N secret -f "$dir/locked_key"
+  run --host a --script true --key "$dir/locked_key"
+  expect_status 2; expect_err_has "$dir/locked_key"; expect_err_has SSH_RUNNER_PASSPHRASE
+}
+
+usage_help() {
+  run --help
+  expect_status 0; expect_out_has '--known-hosts'; expect_out_has 'Exit status'
+}
+
+# --- hosts and ways in ---
+
+hosts_eight_at_once() {
+  run_in --host "$all_hosts" --script 'set -- $SSH_CONNECTION; echo "I am $3"'
+  expect_status 0; expect_err_has '8 hosts'; expect_err_has '8 ok'
+  [ "$(wc -l < "$dir/out")" -eq 8 ] || fail "not 8 lines"
+  local address
+  for address in "${sshd_addresses[@]}"; do expect_out_has "$address: I am $address"; done
+}
+
+hosts_two_at_a_time() {
+  run_in --host "$all_hosts" --fanout 2 --script 'echo hello'
+  expect_status 0; expect_err_has '8 ok'
+  [ "$(sort -u "$dir/out" | grep -c ': hello$')" -eq 8 ] || fail "not 8 hosts"
+}
+
+hosts_from_a_file_and_options() {
+  printf '# ours\n127.0.0.1\n\n%s@127.0.0.2:%s # with all\n' "$sshd_user" "$sshd_port" > "$dir/hosts"
+  run_in --hosts-file "$dir/hosts" --host 127.0.0.3 --host 127.0.0.4,127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_err_has '4 hosts'
+  [ "$(sort "$dir/out" | tr '\n' ' ')" = \
+    '127.0.0.1: hello 127.0.0.2: hello 127.0.0.3: hello 127.0.0.4: hello ' ] || fail "wrong hosts"
+}
+
+hosts_by_name() {
+  echo "[localhost]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/localhost"
+  known_hosts="$dir/localhost" run_in --host localhost --script 'echo hello'
+  expect_status 0; expect_out 'localhost: hello'
+  # A machine without a network may take long to say that it knows no such host.
+  run_in --timeout 90s --host no-such-host.invalid,127.0.0.1 --script 'echo hello'
+  expect_status 3; expect_out '127.0.0.1: hello'; expect_err_has 'no-such-host.invalid: resolve:'
+}
+
+hosts_with_hashed_names() {
+  cp "$dir/known_hosts" "$dir/hashed"
+  ssh-keygen -q -H -f "$dir/hashed" > /dev/null 2>&1
+  grep -q '^|1|' "$dir/hashed" || fail "ssh-keygen did not hash"
+  known_hosts="$dir/hashed" run_in --host 127.0.0.7 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.7: hello'
+}
+
+hosts_keys_default_files() {
+  mkdir -p "$dir/.ssh"
+  cp "$dir/client_key" "$dir/.ssh/id_ed25519"
+  cp "$dir/known_hosts" "$dir/.ssh/known_hosts"
+  run --user "$sshd_user" --port "$sshd_port" --host 127.0.0.1 --script 'echo hello'
+  rm -r "$dir/.ssh"
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+hosts_key_with_passphrase() {
+  cp "$dir/client_key" "$dir/locked_key"
+  ssh-keygen -q -p -P '' -N secret -f "$dir/locked_key" > /dev/null
+  key=$dir/locked_key SSH_RUNNER_PASSPHRASE=secret run_in --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+hosts_without_host_key_check() {
+  : > "$dir/empty"
+  known_hosts="$dir/empty" run_in --host-key-check=no --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'; expect_err_has 'host keys are not checked'
+}
+
+# --- failures: each is named, and the other hosts run to their end ---
+
+failures_of_a_script() {
+  run_in --host "$all_hosts" --script 'set -- $SSH_CONNECTION
+  case $3 in
+    127.0.0.5) echo before; exit 3; echo after ;;
+    127.0.0.6) false ;;
+    *) echo fine ;;
+  esac'
+  expect_status 1; expect_err_has '6 ok, 2 with a failed command'
+  expect_err_has '127.0.0.5: command: exit status 3'
+  expect_err_has '127.0.0.6: command: exit status 1'
+  [ "$(grep -c ': fine$' "$dir/out")" -eq 6 ] || fail "not 6 fine"
+  expect_out_has '127.0.0.5: before'
+}
+
+failures_by_signal() {
+  run_in --host 127.0.0.1 --script 'kill -TERM $$'
+  expect_status 1; expect_err_has 'ended by signal TERM (exit status 143)'
+}
+
+failures_of_a_refused_port() {
+  run_in --host "127.0.0.1,127.0.0.1:$refused_port" --script 'echo hello'
+  expect_status 3; expect_out "127.0.0.1:$sshd_port: hello"
+  expect_err_has "127.0.0.1:$refused_port: connect: Connection refused"
+}
+
+failures_of_a_wrong_key() {
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/wrong_key"
+  key=$dir/wrong_key run_in --host 127.0.0.1,127.0.0.2 --script 'echo hello'
+  expect_status 3; expect_out ''
+  expect_err_has '127.0.0.2: login: refused; tried the ssh-ed25519 key SHA256:'
+  expect_err_has 'the server takes publickey'
+  SSH_RUNNER_PASSWORD=wrong run --user "$sshd_user" --port "$sshd_port" \
+    --known-hosts "$dir/known_hosts" --host 127.0.0.1 --script 'echo hello'
+  expect_status 3; expect_err_has 'login: refused; tried nothing; the server takes publickey'
+}
+
+failures_of_an_unknown_host_key() {
+  sed '/127.0.0.3/d' "$dir/known_hosts" > "$dir/seven"
+  known_hosts="$dir/seven" run_in --host 127.0.0.2,127.0.0.3 --script 'echo hello'
+  expect_status 5; expect_out '127.0.0.2: hello'
+  expect_err_has '127.0.0.3: host key: unknown'
+  expect_err_has "$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)"
+}
+
+failures_of_a_changed_host_key() {
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/other_host_key"
+  sed '/127.0.0.3/d' "$dir/known_hosts" > "$dir/changed"
+  echo "[127.0.0.3]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/other_host_key.pub")" >> "$dir/changed"
+  known_hosts="$dir/changed" run_in --host 127.0.0.2,127.0.0.3 --script 'echo hello'
+  expect_status 5; expect_out '127.0.0.2: hello'; expect_err_has '127.0.0.3: host key: changed'
+}
+
+failures_of_a_command_that_hangs() {
+  run_in --host "$all_hosts" --command-timeout 2s --script '
+    set -- $SSH_CONNECTION
+    [ $3 != 127.0.0.4 ] || { echo hanging; echo $$ > "'"$dir"'/left_behind.1"; exec sleep 1000; }
+    echo fine'
+  end_left_behind
+  expect_status 4; expect_err_has '127.0.0.4: command: time-out after 2 s'
+  # OpenSSH passes signals on, except to root's commands.
+  if [ "$(id -u)" -ne 0 ]; then
+    expect_err_has '; ended by TERM'
+  else
+    expect_err_has 'it may still run'
+  fi
+  expect_out_has '127.0.0.4: hanging'
+  [ "$(grep -c ': fine$' "$dir/out")" -eq 7 ] || fail "not 7 fine"
+}
+
+failures_of_a_command_that_writes_for_ever() {
+  way_in
+  status=0
+  HOME=$dir "$ssh_runner" "${way[@]}" --host 127.0.0.1,127.0.0.2 --command-timeout 1s --script '
+    set -- $SSH_CONNECTION
+    [ $3 != 127.0.0.1 ] || exec yes
+    echo fine' 2> "$dir/err" | grep -v ': y$' > "$dir/out" || status=$?
+  expect_status 4; expect_err_has '127.0.0.1: command: time-out after 1 s'
+  expect_out '127.0.0.2: fine'
+}
+
+failures_of_a_silent_host() {
+  run_in --host "127.0.0.1:$silent_port,127.0.0.2" --timeout 3s --script 'echo hello'
+  expect_status 4; expect_out '127.0.0.2: hello'
+  expect_err_has '127.0.0.1: handshake: time-out after 3 s'
+}
+
+failures_of_a_lost_connection() {
+  # The shell's parent is the server's process for this connection.
+  run_in --host 127.0.0.1,127.0.0.2 --script '
+    set -- $SSH_CONNECTION
+    echo before
+    [ $3 != 127.0.0.1 ] || { kill -KILL $PPID; exec sleep 1; }'
+  expect_status 3; expect_err_has '127.0.0.1: command: connection lost'
+  expect_out_has '127.0.0.2: before'
+}
+
+failures_of_a_reader_that_goes() {
+  status=0
+  way_in
+  HOME=$dir "$ssh_runner" "${way[@]}" --host 127.0.0.1 \
+    --script "seq 1 $((500000 / divisor)); touch '$dir/ran_to_its_end'" 2> "$dir/err" |
+    head -n 1 > "$dir/out" || status=$?
+  expect_status 6; expect_err_has 'stdout'; expect_out '127.0.0.1: 1'
+  [ -e "$dir/ran_to_its_end" ] || fail "the command was cut off"
+}
+
+failures_end_without_waiting_for_children() {
+  run_in --host 127.0.0.1 --script "sleep 1000 & echo \$! > '$dir/left_behind.2'; echo done; exit 7"
+  end_left_behind
+  expect_status 1; expect_out '127.0.0.1: done'
+  expect_err_has 'exit status 7'; expect_err_has 'held the output open'
+}
+
+# --- output ---
+
+output_a_million_lines() {
+  local last=$((1000000 / divisor))
+  run_in --host 127.0.0.1 --script "seq 1 $last"
+  expect_status 0
+  expect_numbers 1 $last "$dir/out"
+}
+
+output_of_eight_at_once() {
+  local last=$((20000 / divisor))
+  run_in --host "$all_hosts" --script "seq 1 $last"
+  expect_status 0
+  expect_numbers 8 $last "$dir/out"
+}
+
+output_of_both_streams_in_one_pipe() {
+  local last=$((20000 / divisor))
+  status=0
+  way_in
+  HOME=$dir "$ssh_runner" "${way[@]}" --host "$all_hosts" \
+    --script "seq -f 'out %.0f' 1 $last & seq -f 'err %.0f' 1 $last >&2; wait" 2>&1 |
+    grep -v '^ssh-runner: ' > "$dir/both" || status=$?
+  expect_status 0
+  sed -n 's/: out /: /p' "$dir/both" > "$dir/out"
+  sed -n 's/: err /: /p' "$dir/both" > "$dir/err"
+  expect_numbers 8 $last "$dir/out"
+  expect_numbers 8 $last "$dir/err"
+}
+
+output_keeps_streams_apart() {
+  run_in --host 127.0.0.1 --script 'echo one; echo two >&2; echo three; echo four >&2'
+  expect_status 0; expect_out $'127.0.0.1: one\n127.0.0.1: three'
+  [ "$(grep -v '^ssh-runner: ' "$dir/err")" = $'127.0.0.1: two\n127.0.0.1: four' ] || fail "stderr"
+}
+
+output_keeps_blank_lines_and_the_last_one() {
+  run_in --host 127.0.0.1 --script 'printf "a\n\n\nb\n\nlast"; printf "e" >&2'
+  expect_status 0
+  printf '127.0.0.1: %s\n' a '' '' b '' last | cmp -s - "$dir/out" || fail "stdout differs"
+  expect_err_has '127.0.0.1: e'
+}
+
+output_of_a_long_line() {
+  run_in --host 127.0.0.1,127.0.0.2 --script 'head -c 300000 /dev/zero | tr "\0" x; echo'
+  expect_status 0
+  awk 'length($0) != 300011 { exit 1 } END { if (NR != 2) exit 1 }' "$dir/out" || fail "cut"
+}
+
+output_of_a_script_as_it_is() {
+  cat > "$dir/script.sh" <<'END'
+#!/bin/sh
+# Loops, here-documents, quotes and commas stay as they are: a,b
+for i in 1 2; do
+  cat <<TEXT
+"line" $i, it's 'so'
+TEXT
+done
+greet() { echo "hello, $1"; }
+greet you
+read -r line || echo 'nothing to read'
+cat
+for process in /proc/[0-9]*/cmdline; do
+  tr '\0' ' ' < "$process" 2> /dev/null
+done | grep -c 'a[n]other secret'
+# another secret
+exit 4
+END
+  run_in --host 127.0.0.1 --script-file "$dir/script.sh"
+  expect_status 1; expect_err_has 'exit status 4'
+  expect_out "127.0.0.1: \"line\" 1, it's 'so'
+127.0.0.1: \"line\" 2, it's 'so'
+127.0.0.1: hello, you
+127.0.0.1: nothing to read
+127.0.0.1: 0"
+}
+
+output_of_a_script_from_stdin() {
+  run_in --host 127.0.0.1 --script-file - <<< 'echo from stdin'
+  expect_status 0; expect_out '127.0.0.1: from stdin'
+}
+
+output_of_a_large_script() {
+  { echo 'sum=0'; yes 'sum=$((sum + 1))' | head -n $((200000 / divisor)); echo 'echo $sum'; } \
+    > "$dir/large.sh"
+  run_in --host 127.0.0.1,127.0.0.2 --script-file "$dir/large.sh"
+  expect_status 0; expect_out_has "127.0.0.2: $((200000 / divisor))"
+}
+
+# --- run the group ---
+
+if [ "$group" != usage ]; then
+  [ -x "${SSHD:-/usr/sbin/sshd}" ] || { echo "skipped: no sshd (openssh-server)"; exit 77; }
+  start_sshd "$dir" || exit 1
+  "$silent_listener" > "$dir/ports" &
+  listener=$!
+  until [ -s "$dir/ports" ]; do sleep 0.02; done
+  read -r silent_port refused_port < "$dir/ports"
+fi
+mapfile -t cases < <(declare -F | sed -n "s/^declare -f \(${group}_.*\)/\1/p")
+[ "${#cases[@]}" -gt 0 ] || { echo "no such group: $group" >&2; exit 64; }
+: > "$dir/out"; : > "$dir/err"
+for current in "${cases[@]}"; do
+  status=0
+  "$current"
+  echo "ok: $current"
+done

@@ -1,0 +1,39 @@
+#include "settings.hpp"
+
+#include "result.hpp"
+#include "support/catch.hpp"
+
+using namespace ssh_runner;
+using namespace std::chrono_literals;
+
+TEST_CASE("durations") {
+  CHECK(parse_duration("10") == 10s);
+  CHECK(parse_duration("0") == 0s);
+  CHECK(parse_duration("1.5s") == 1500ms);
+  CHECK(parse_duration("250ms") == 250ms);
+  CHECK(parse_duration("2m") == 120s);
+  CHECK(parse_duration("1h") == 1h);
+  for (const char* bad :
+       {"", "s", "abc", "-1", "1x", "1s2", "1 s", "inf", "nan", "1e99", "9999999h"})
+    CHECK(parse_duration(bad) == std::nullopt);
+}
+
+TEST_CASE("times read well") {
+  CHECK(in_seconds(1500ms) == "1.5 s");
+  CHECK(in_seconds(2s) == "2 s");
+  CHECK(in_seconds(250ms) == "0.25 s");
+}
+
+TEST_CASE("the worst host decides the exit status") {
+  const auto with = [](std::initializer_list<verdict> outcomes) {
+    std::vector<result> results;
+    for (const verdict v : outcomes) results.emplace_back().outcome = v;
+    return exit_status(results);
+  };
+  using enum verdict;
+  CHECK(with({ok, ok}) == 0);
+  CHECK(with({ok, command_failed}) == 1);
+  CHECK(with({not_connected, command_failed}) == 3);
+  CHECK(with({not_connected, timed_out, ok}) == 4);
+  CHECK(with({host_key_refused, timed_out, command_failed}) == 5);
+}

@@ -1,0 +1,38 @@
+#pragma once
+
+// How much smaller a test has to be under a sanitizer.
+
+#include <cstddef>
+
+#if defined(__SANITIZE_THREAD__)
+#define WEFT_TEST_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define WEFT_TEST_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define WEFT_TEST_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define WEFT_TEST_ASAN 1
+#endif
+#endif
+
+#if defined(WEFT_TEST_TSAN)
+#define WEFT_TEST_SLOW_FACTOR 50
+#elif defined(WEFT_TEST_ASAN)
+#define WEFT_TEST_SLOW_FACTOR 10
+#else
+#define WEFT_TEST_SLOW_FACTOR 1
+#endif
+
+namespace weft_test {
+
+inline constexpr bool under_tsan = WEFT_TEST_SLOW_FACTOR == 50;
+inline constexpr bool under_asan = WEFT_TEST_SLOW_FACTOR == 10;
+
+// n, n/10 under ASan, n/50 under TSan; at least 1.
+constexpr std::size_t scaled(std::size_t n) {
+  const std::size_t m = n / WEFT_TEST_SLOW_FACTOR;
+  return m > 0 ? m : 1;
+}
+
+}  // namespace weft_test
