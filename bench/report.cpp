@@ -140,8 +140,7 @@ void print_markdown(const results& all) {
       }
       const auto* theirs = r.peers.find(peer);
       const bool both = ours && theirs && summarize(*ours).median > 0;
-      std::cout << ' '
-                << (both ? ratio(summarize(*theirs).median / summarize(*ours).median) : "-")
+      std::cout << ' ' << (both ? ratio(summarize(*theirs).median / summarize(*ours).median) : "-")
                 << " |";
     }
     std::cout << '\n';

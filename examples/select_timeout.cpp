@@ -20,10 +20,9 @@ int main() {
 
     bool alive = true;
     while (alive) {
-      weft::select(
-          weft::on_recv(out, [](auto line) { std::cout << "out: " << *line << '\n'; }),
-          weft::on_recv(err, [](auto line) { std::cout << "err: " << *line << '\n'; }),
-          weft::on_timeout(1s, [&] { alive = false; }));
+      weft::select(weft::on_recv(out, [](auto line) { std::cout << "out: " << *line << '\n'; }),
+                   weft::on_recv(err, [](auto line) { std::cout << "err: " << *line << '\n'; }),
+                   weft::on_timeout(1s, [&] { alive = false; }));
     }
     std::cout << "no word for a second: gave up\n";
   });

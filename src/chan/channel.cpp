@@ -354,32 +354,48 @@ chan_status wait_for_nothing(deadline limit, chan_status at_once, const char* wh
   return chan_status::timeout;
 }
 
-// The part that waits, out of the way of the part that does not.
-template <class Try>
-[[gnu::noinline]] chan_status wait_on(channel* c, direction d, void* element, const sender_type* how,
-                                      deadline limit, const char* what, Try try_locked) {
-  wait_scope scope(what);
+// What a closed channel does to a send: a status, or the exception of the plain send.
+enum class on_closed { status, exception };
+
+[[noreturn, gnu::cold]] void throw_closed() {
+  throw closed_channel("weft::chan::send: the channel is closed");
+}
+
+// The part that waits, out of the way of the part that does not, and called last by it: see
+// sched/switching.hpp for why that matters.
+template <direction D, on_closed C = on_closed::status>
+[[gnu::noinline]] chan_status wait_on(channel* c, void* element, const sender_type* how,
+                                      deadline limit) {
+  wait_scope scope(D == direction::send ? "chan send" : "chan receive");
   for (;;) {
     scope.check_exit();
     wait_node node;
     {
       locked_channel locked(*c);
-      const attempt a = try_locked(locked.wakes);
+      const attempt a = D == direction::send ? c->send_locked(element, *how, locked.wakes)
+                                             : c->receive_locked(element, locked.wakes);
       if (a == attempt::done) return chan_status::ok;
-      if (a == attempt::closed) return chan_status::closed;
+      if (a == attempt::closed) {
+        if (C == on_closed::exception) throw_closed();
+        return chan_status::closed;
+      }
       if (!limit.is_never() && steady_now() >= limit.at) return chan_status::timeout;
       node.owner = scope.who();
       node.element = element;
       node.sender = how;
-      c->link_locked(node, d);
+      c->link_locked(node, D);
       locked.leave_locked();
     }
     const std::uint32_t won = scope.park(&unlock_channel, c, limit);
-    if (won == claim_case) return node.closed ? chan_status::closed : chan_status::ok;
+    if (won == claim_case) [[likely]] {
+      if (!node.closed) return chan_status::ok;
+      if (C == on_closed::exception) throw_closed();
+      return chan_status::closed;
+    }
     if (won == claim_retry) continue;
     if (node.where != wait_node::place::detached) {
       c->lock();
-      c->unlink_locked(node, d);
+      c->unlink_locked(node, D);
       c->unlock_and_leave();
     }
     wait_scope::rethrow(won);
@@ -395,34 +411,40 @@ channel* make_channel(const element_type& type, std::size_t capacity) {
 void retain_channel(channel* c) noexcept { c->retain(); }
 void release_channel(channel* c) noexcept { c->release(); }
 
+// An operation that may wait on an unbuffered channel looks and registers under one locking.
 chan_status send_to(channel* c, void* value, const sender_type& how, deadline limit) {
   if (c == nullptr) return wait_for_nothing(limit, chan_status::full, "send on the nil channel");
-  switch (c->try_send(value, how)) {
-    case attempt::done: return chan_status::ok;
-    case attempt::closed: return chan_status::closed;
-    case attempt::would_wait: break;
+  if (c->capacity() != 0 || limit.is_none()) {
+    const attempt a = c->try_send(value, how);
+    if (a == attempt::done) return chan_status::ok;
+    if (a == attempt::closed) return chan_status::closed;
+    if (limit.is_none()) return chan_status::full;
   }
-  if (limit.is_none()) return chan_status::full;
-  return wait_on(c, direction::send, value, &how, limit, "chan send",
-                 [&](wake_list& wakes) { return c->send_locked(value, how, wakes); });
+  return wait_on<direction::send>(c, value, &how, limit);
 }
 
 void send_or_throw(channel* c, void* value, const sender_type& how) {
-  if (send_to(c, value, how, deadline::never()) == chan_status::closed) {
-    throw closed_channel("weft::chan::send: the channel is closed");
+  if (c == nullptr) {
+    wait_for_nothing(deadline::never(), chan_status::full, "send on the nil channel");
+    return;
   }
+  if (c->capacity() != 0) {
+    const attempt a = c->try_send(value, how);
+    if (a == attempt::done) return;
+    if (a == attempt::closed) throw_closed();
+  }
+  wait_on<direction::send, on_closed::exception>(c, value, &how, deadline::never());
 }
 
 chan_status receive_from(channel* c, void* box, deadline limit) {
   if (c == nullptr) return wait_for_nothing(limit, chan_status::empty, "receive on the nil channel");
-  switch (c->try_receive(box)) {
-    case attempt::done: return chan_status::ok;
-    case attempt::closed: return chan_status::closed;
-    case attempt::would_wait: break;
+  if (c->capacity() != 0 || limit.is_none()) {
+    const attempt a = c->try_receive(box);
+    if (a == attempt::done) return chan_status::ok;
+    if (a == attempt::closed) return chan_status::closed;
+    if (limit.is_none()) return chan_status::empty;
   }
-  if (limit.is_none()) return chan_status::empty;
-  return wait_on(c, direction::receive, box, nullptr, limit, "chan receive",
-                 [&](wake_list& wakes) { return c->receive_locked(box, wakes); });
+  return wait_on<direction::receive>(c, box, nullptr, limit);
 }
 
 void close_channel(channel* c) {

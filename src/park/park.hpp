@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #include "sched/claim_word.hpp"
-#include "sched/core.hpp"
+#include "sched/switching.hpp"
 #include "weft/detail/clock.hpp"
 #include "weft/detail/wait_node.hpp"
 
@@ -40,7 +40,7 @@ class wait_scope {
   }
 
   // Waits until claimed and woken; gives the claim's value.
-  std::uint32_t park(unlock_function unlock, void* argument, deadline limit) noexcept {
+  WEFT_SWITCHING std::uint32_t park(unlock_function unlock, void* argument, deadline limit) noexcept {
     return goroutine_ != nullptr ? park_goroutine(unlock, argument, limit)
                                  : park_thread(unlock, argument, limit);
   }
@@ -66,7 +66,52 @@ class wait_scope {
 };
 
 // Whether the goroutine's waits go on although its run has ended: it unwinds, or holds a guard.
-bool waits_on_at_exit(const worker*, const goroutine*) noexcept;
+inline bool waits_on_at_exit(const worker* w, const goroutine* g) noexcept {
+  return g->exit_guards != 0 || w->exceptions->uncaught != 0;
+}
+
+struct park_arguments {
+  wait_scope::unlock_function unlock;
+  void* argument;
+  timer_node* timer;
+};
+
+// Opens the word under the last lock that it takes, arms the timer, lets go of the object: see
+// the invariants in sched/switching.cpp. Whoever claims the word from then on makes the goroutine
+// run, which takes each of these locks before it leaves the frames that are used here.
+inline void commit_park(worker* now_on, goroutine* from, void* a) noexcept {
+  const park_arguments arguments = *static_cast<park_arguments*>(a);
+  from->state.store(goroutine_state::parked, std::memory_order_release);
+  if (arguments.timer != nullptr) {
+    now_on->core->add_timer(*arguments.timer);  // opens the word
+  } else {
+    from->wait.word.open();
+  }
+  if (arguments.unlock != nullptr) arguments.unlock(arguments.argument);
+}
+
+WEFT_SWITCHING std::uint32_t wait_scope::park_goroutine(unlock_function unlock, void* argument,
+                                                        deadline limit) noexcept {
+  goroutine* self = goroutine_;
+  timer_node timer;
+  park_arguments arguments{unlock, argument, nullptr};
+  if (!limit.is_never()) [[unlikely]] {
+    timer.at = limit.at;
+    timer.sleeper = &self->wait;
+    arguments.timer = &timer;
+  }
+  self->waits_for.store(what_, std::memory_order_relaxed);
+  self->waits_since.store(coarse_time(worker_), std::memory_order_relaxed);
+  self->waits_on.store(waits_on_at_exit(worker_, self), std::memory_order_relaxed);
+  worker_ = switch_away(worker_, self, &commit_park, &arguments);
+  order_after(&self->wait);
+  const std::uint32_t won = self->wait.word.close();
+  if (arguments.timer != nullptr) {
+    tsan_blind blind;
+    timer_wheel::remove(timer);
+  }
+  return won;
+}
 
 // A uniformly random number below n, of the worker or thread.
 std::uint32_t random_below(std::uint32_t n) noexcept;

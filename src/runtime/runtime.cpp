@@ -326,7 +326,16 @@ void recycle_seed(worker* w, seed* s) noexcept {
   }
 }
 
-void submit_seed(seed* s) { submit_seed(current_core(), s); }
+void submit_seed(seed* s) {
+  worker* w = current_worker();
+  if (w == nullptr || w->core->is_ending()) [[unlikely]] {
+    submit_seed(current_core(), s);
+    return;
+  }
+  order_before(s);
+  tsan_blind blind;
+  w->core->submit_here(w, s);
+}
 
 void submit_seed(runtime_core& core, seed* s) {
   if (core.is_ending() && !s->internal) [[unlikely]] {

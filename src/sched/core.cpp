@@ -248,8 +248,7 @@ void runtime_core::submit(seed* s) {
   tsan_blind blind;
   worker* w = current_worker();
   if (w != nullptr && w->core == this) {
-    bump(w->spawned);
-    if (w->queue.push_fresh(s)) work_added();
+    submit_here(w, s);
   } else {
     spawned_outside_.fetch_add(1, std::memory_order_relaxed);
     push_global(nullptr, s);
@@ -333,13 +332,6 @@ void runtime_core::add_timer(timer_node& node) noexcept {
 }
 
 // ---- Picking -------------------------------------------------------------------------------
-
-// May be called with locks held: does nothing that calls back.
-runnable runtime_core::pick(worker* w) noexcept {
-  bump(w->moves);
-  if (--w->until_look == 0) [[unlikely]] return {};  // home looks around
-  return w->queue.pick();
-}
 
 runnable runtime_core::look_around(worker* w) noexcept {
   w->until_look = worker::picks_a_look;
@@ -495,13 +487,6 @@ bool runtime_core::remove_idle(worker* w) noexcept {
   w->in_idle_list = false;
   idle_count_.fetch_sub(1, std::memory_order_seq_cst);
   return true;
-}
-
-void runtime_core::work_added() noexcept {
-  light_barrier();  // pairs with heavy_barrier in sleep()
-  if (idle_count_.load(std::memory_order_relaxed) == 0) return;
-  if (searching_.load(std::memory_order_relaxed) != 0) return;
-  wake_searcher();
 }
 
 void runtime_core::wake_searcher() noexcept {

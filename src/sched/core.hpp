@@ -109,6 +109,10 @@ class runtime_core {
 
   void start(const options&, std::unique_ptr<poller>);
   void submit(seed*);                      // from any thread
+  void submit_here(worker* w, seed* s) {   // from a worker of this runtime, which runs the caller
+    w->spawned.store(w->spawned.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (w->queue.push_fresh(s)) work_added();
+  }
   void ready(goroutine*) noexcept;         // from any thread: a parked one whose claim was won
   void add_timer(timer_node&) noexcept;    // from any thread
   void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
@@ -144,11 +148,21 @@ class runtime_core {
   bool in_use = false;
 
   // For the switching code below.
-  runnable pick(worker*) noexcept;
+  // Also with locks held: does nothing that calls back.
+  runnable pick(worker* w) noexcept {
+    w->moves.store(w->moves.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (--w->until_look == 0) [[unlikely]] return {};  // home looks around
+    return w->queue.pick();
+  }
   goroutine* bind(worker*, seed*) noexcept;
   void free_stack(worker*, goroutine*) noexcept;
   void rebirth(worker*, goroutine*, seed*) noexcept;
-  void work_added() noexcept;
+  void work_added() noexcept {
+    light_barrier();  // pairs with heavy_barrier in sleep()
+    if (idle_count_.load(std::memory_order_relaxed) == 0) return;
+    if (searching_.load(std::memory_order_relaxed) != 0) return;
+    wake_searcher();
+  }
   void note_end(worker*) noexcept;
 
  private:
@@ -219,11 +233,6 @@ class runtime_core {
   std::atomic<bool> monitor_ends_{false};
   std::atomic<std::uint32_t> end_word_{0};  // counts ends of goroutines once the run ends
 };
-
-// The switching itself; the caller is on a goroutine of worker w. Gives the worker that the
-// goroutine runs on when it is resumed: after it, everything read from w before is stale.
-worker* switch_away(worker* w, goroutine* self, commit_function commit, void* argument) noexcept;
-void yield_now(worker* w, goroutine* self) noexcept;
 
 // Goroutines end here: implemented by src/runtime.
 void handle_uncaught(goroutine*, runtime_core&) noexcept;  // in a catch block

@@ -1,117 +1,9 @@
-// Switching from goroutine to goroutine.
-//
-// Parking happens in two halves, on two stacks. The goroutine, holding the locks of what it waits
-// for, links its nodes and switches away; whoever runs next on this worker first performs the
-// commit, which opens the claim word and drops those locks.
-//
-// no_early_resume: the word opens in the commit; by then every register is saved.
-// no_touch_after_commit: from then on the goroutine may run, end and give its stack away. The
-//   commit reads what it needs first and unlocks last.
-// no_stale_worker: the resumed side gets its worker from the message of the switch, not from
-//   thread-local storage.
-// Under TSan the fibre is switched after the commit, so that what the commit releases is what the
-// goroutine that parked has done.
-// Proved by: tests/stress, tests/unit/switch_test.cpp; the disassembly check.
-#include <cassert>
-
-#include "sched/core.hpp"
+// Where goroutines begin and end.
+#include "sched/switching.hpp"
 
 namespace weft::detail {
 
 namespace {
-
-// Lies on the stack of the side that switches away; read before the commit.
-struct switch_message {
-  worker* on;
-  goroutine* from;  // null: the worker's home stack
-  goroutine* to;    // null: the worker's home stack
-  commit_function commit;
-  void* argument;
-};
-
-[[noreturn]] WEFT_NO_TSAN void goroutine_main(switch_result t) noexcept;
-
-WEFT_SWITCHING void announce_switch([[maybe_unused]] worker* w, [[maybe_unused]] goroutine* from,
-                            [[maybe_unused]] goroutine* to,
-                            [[maybe_unused]] bool for_good) noexcept {
-#if WEFT_ASAN
-  void** save = for_good ? nullptr : from != nullptr ? &from->asan_fake_stack : &w->asan_fake_stack;
-  if (to != nullptr) {
-    __sanitizer_start_switch_fiber(save, to->stack_low, to->stack_bytes);
-  } else {
-    __sanitizer_start_switch_fiber(save, w->asan_bottom, w->asan_size);
-  }
-#endif
-}
-
-// The first thing on the other side.
-WEFT_SWITCHING worker* arrive(switch_result t) noexcept {
-  const auto* message = static_cast<const switch_message*>(t.data);
-  worker* w = message->on;
-  goroutine* from = message->from;
-  [[maybe_unused]] goroutine* to = message->to;
-  const commit_function commit = message->commit;
-  void* argument = message->argument;
-#if WEFT_ASAN
-  {
-    void* fake = to != nullptr ? to->asan_fake_stack : w->asan_fake_stack;
-    const void* bottom = nullptr;
-    std::size_t size = 0;
-    __sanitizer_finish_switch_fiber(fake, &bottom, &size);
-    if (from == nullptr) {
-      w->asan_bottom = bottom;
-      w->asan_size = size;
-    }
-  }
-#endif
-  if (from != nullptr) {
-    from->context = t.fctx;
-  } else {
-    w->home = t.fctx;
-  }
-  if (commit != nullptr) commit(w, from, argument);
-#if WEFT_TSAN
-  __tsan_switch_to_fiber(to != nullptr ? to->tsan_fibre : w->tsan_fibre,
-                         __tsan_switch_to_fiber_no_sync);
-#endif
-  return w;
-}
-
-WEFT_SWITCHING void count_switch(worker* w) noexcept {
-  w->switches.store(w->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
-// What is bound to the thread and belongs to the goroutine.
-inline void save_exceptions(worker* w, goroutine* self) noexcept {
-  exception_globals* globals = w->exceptions;
-  if (globals->caught != nullptr || globals->uncaught != 0) [[unlikely]] {
-    self->saved_exceptions = *globals;
-    self->has_saved_exceptions = true;
-    *globals = {};
-  }
-}
-inline void restore_exceptions(worker* w, goroutine* self) noexcept {
-  if (self->has_saved_exceptions) [[unlikely]] {
-    *w->exceptions = self->saved_exceptions;
-    self->has_saved_exceptions = false;
-  }
-}
-
-WEFT_NO_TSAN worker* jump(worker* w, goroutine* from, goroutine* to, commit_function commit,
-                    void* argument) noexcept {
-  switch_message message{w, from, to, commit, argument};
-  w->current = to;
-  count_switch(w);
-  if (to != nullptr) to->state.store(goroutine_state::running, std::memory_order_relaxed);
-  announce_switch(w, from, to, false);
-  return arrive(jump_to(to != nullptr ? to->context : w->home, &message));
-}
-
-void commit_yield(worker* w, goroutine* from, void*) noexcept {
-  tsan_blind blind;
-  from->state.store(goroutine_state::runnable, std::memory_order_relaxed);
-  w->queue.push_woken(from);
-}
 
 void commit_end(worker* w, goroutine* from, void*) noexcept {
   tsan_blind blind;
@@ -180,38 +72,6 @@ saved_context make_goroutine_context(goroutine* g, std::size_t stack_bytes) noex
 
 void switch_from_home(worker* w, goroutine* to) noexcept {
   jump(w, nullptr, to, nullptr, nullptr);
-}
-
-worker* switch_away(worker* w, goroutine* self, commit_function commit, void* argument) noexcept {
-  goroutine* to = nullptr;
-  const int saved_errno = *w->error_number;
-  {
-    tsan_blind blind;
-    const runnable next = w->core->pick(w);
-    to = next.fresh != nullptr ? w->core->bind(w, next.fresh) : next.started;
-    save_exceptions(w, self);
-  }
-  assert(to != self);
-  w = jump(w, self, to, commit, argument);
-  restore_exceptions(w, self);
-  *w->error_number = saved_errno;
-  return w;
-}
-
-void yield_now(worker* w, goroutine* self) noexcept {
-  goroutine* to = nullptr;
-  const int saved_errno = *w->error_number;
-  {
-    tsan_blind blind;
-    const runnable next = w->core->pick(w);
-    // A look around is due, or there is nothing else to run; home finds out which.
-    if (!next && w->until_look != 0) return;
-    to = next.fresh != nullptr ? w->core->bind(w, next.fresh) : next.started;
-    save_exceptions(w, self);
-  }
-  w = jump(w, self, to, &commit_yield, nullptr);
-  restore_exceptions(w, self);
-  *w->error_number = saved_errno;
 }
 
 }  // namespace weft::detail

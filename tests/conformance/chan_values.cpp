@@ -148,6 +148,22 @@ TEST_CASE("a move that throws out of a buffer leaves the receive", "[chan][throw
   CHECK(fused::alive == before);
 }
 
+TEST_CASE("a receive that throws still makes room for a sender that waits", "[chan][throws]") {
+  const int before = fused::alive;
+  weft::run([] {
+    weft::chan<fused> c(1);
+    fused bad(1);
+    c.send(bad);
+    auto sender = weft::spawn([c] { c.send(fused(2)); });
+    until_parked(1);
+    bad.arm(0);
+    CHECK_THROWS_AS(c.recv(), value_error);
+    sender.get();
+    CHECK(c.recv()->value() == 2);
+  });
+  CHECK(fused::alive == before);
+}
+
 TEST_CASE("a throwing value and a receiver that waits", "[chan][throws]") {
   const int before = fused::alive;
   for (std::size_t capacity : {0u, 1u}) {
