@@ -59,8 +59,7 @@ void channel::detach_all_locked(queue& q) noexcept {
     wait_node* next = n->next;
     // Held, its owner cannot be woken and leave meanwhile. One that is claimed comes to unlink.
     if (n->owner->word.hold()) {
-      q.nodes.remove(n);
-      q.count(-1);
+      q.remove(n);
       n->where = wait_node::place::detached;
       n->owner->word.unhold();
     }
@@ -98,15 +97,13 @@ void channel::unlock() noexcept {
 void channel::link_locked(wait_node& n, direction d) noexcept {
   queue& q = d == direction::send ? sender_.waiting : receiver_.waiting;
   n.closed = false;
-  q.nodes.push_back(&n);
-  q.count(+1);
+  q.push_back(&n);
 }
 
 void channel::unlink_locked(wait_node& n, direction d) noexcept {
   queue& q = d == direction::send ? sender_.waiting : receiver_.waiting;
   if (n.where == wait_node::place::linked) {
-    q.nodes.remove(&n);
-    q.count(-1);
+    q.remove(&n);
   } else if (n.where == wait_node::place::popped) {
     --q.stale;
     n.where = wait_node::place::outside;
@@ -115,10 +112,9 @@ void channel::unlink_locked(wait_node& n, direction d) noexcept {
 
 // Takes the first waiter that nobody else has claimed.
 wait_node* channel::claim_first(queue& q) noexcept {
-  while (wait_node* n = q.nodes.first) {
+  while (!q.nodes.empty()) {
+    wait_node* n = q.pop_front();
     waiter* owner = n->owner;
-    q.nodes.remove(n);
-    q.count(-1);
     // A node of several, and one that lost its claim, comes back to be counted out. One that is
     // won alone does not: it must not be touched after the wake.
     const bool shares = n->shares_owner;
@@ -328,8 +324,8 @@ channel::stamp channel::look(direction d, bool& maybe_ready) const noexcept {
   s.closed = closed_.load(std::memory_order_acquire);
   if (capacity_ == 0) {
     const queue& partners = d == direction::send ? receiver_.waiting : sender_.waiting;
-    s.a = partners.census.load(std::memory_order_acquire);
-    maybe_ready = s.closed || static_cast<std::uint32_t>(s.a) != 0;
+    s.a = partners.arrivals.load(std::memory_order_acquire);
+    maybe_ready = s.closed || partners.any.load(std::memory_order_acquire);
   } else {
     s.a = receiver_.position.load(std::memory_order_acquire);
     s.b = sender_.position.load(std::memory_order_acquire);
@@ -352,6 +348,11 @@ chan_status wait_for_nothing(deadline limit, chan_status at_once, const char* wh
   scope.check_exit();
   wait_scope::rethrow(scope.park(nullptr, nullptr, limit));
   return chan_status::timeout;
+}
+
+void commit_unlock(worker*, goroutine* from, void* lock) noexcept {
+  from->wait.word.open();
+  static_cast<spin_lock*>(lock)->unlock();
 }
 
 // What a closed channel does to a send: a status, or the exception of the plain send.
@@ -393,12 +394,7 @@ template <direction D, on_closed C = on_closed::status>
       return chan_status::closed;
     }
     if (won == claim_retry) continue;
-    if (node.where != wait_node::place::detached) {
-      c->lock();
-      c->unlink_locked(node, D);
-      c->unlock_and_leave();
-    }
-    wait_scope::rethrow(won);
+    c->leave_after(node, D, won);
     return chan_status::timeout;
   }
 }
@@ -410,6 +406,76 @@ channel* make_channel(const element_type& type, std::size_t capacity) {
 }
 void retain_channel(channel* c) noexcept { c->retain(); }
 void release_channel(channel* c) noexcept { c->release(); }
+
+// One locking, one switch at most, and no more frames than must be.
+template <direction D>
+WEFT_SWITCHING bool channel::meet(worker* w, goroutine* self, void* element, const sender_type* how) {
+  queue& partners = D == direction::send ? receiver_.waiting : sender_.waiting;
+  sender_.lock.lock();
+  if (partners.nodes.first != nullptr) {
+    wait_node* n = partners.nodes.first;
+    waiter* owner = n->owner;
+    if (n->shares_owner || owner->kind != waiter_kind::goroutine ||
+        !claim_from(w, owner, claim_case)) [[unlikely]] {
+      sender_.lock.unlock();
+      return false;
+    }
+    partners.pop_front();
+    try {
+      if (D == direction::send) {
+        how->give(n->element, element);
+      } else {
+        n->sender->give(element, n->element);
+      }
+    } catch (...) {
+      owner->word.change_to_retry();
+      sender_.lock.unlock();
+      wake(owner);
+      throw;
+    }
+    sender_.lock.unlock();
+    goroutine* partner = goroutine_of(owner);
+    if (partner->core.load(std::memory_order_relaxed) != w->core) [[unlikely]] {
+      wake(owner);
+      return true;
+    }
+    order_before(owner);
+    tsan_blind blind;
+    w->core->ready_next(w, partner);
+    return true;
+  }
+  if (closed_.load(std::memory_order_relaxed) || w->core->is_ending()) [[unlikely]] {
+    sender_.lock.unlock();
+    return false;
+  }
+  wait_node node;
+  node.owner = &self->wait;
+  node.element = element;
+  node.sender = how;
+  (D == direction::send ? sender_ : receiver_).waiting.push_back(&node);
+  note_wait(w, self, D == direction::send ? "chan send" : "chan receive");
+  self->wait.partners_exclude_each_other = true;
+  switch_away(w, self, &commit_unlock, &sender_.lock);
+  order_after(&self->wait);
+  const std::uint32_t won = self->wait.word.close();
+  if (won == claim_case) [[likely]] {
+    if (!node.closed) return true;
+    return false;  // closed: the general way says so
+  }
+  if (won != claim_retry) leave_after(node, D, won);
+  return false;
+}
+
+// A wait that no partner has ended: takes back the node, and throws what there is to throw.
+[[gnu::noinline, gnu::cold]] void channel::leave_after(wait_node& node, direction d,
+                                                       std::uint32_t won) {
+  if (node.where != wait_node::place::detached) {
+    lock();
+    unlink_locked(node, d);
+    unlock_and_leave();
+  }
+  wait_scope::rethrow(won);
+}
 
 // An operation that may wait on an unbuffered channel looks and registers under one locking.
 chan_status send_to(channel* c, void* value, const sender_type& how, deadline limit) {
@@ -424,6 +490,13 @@ chan_status send_to(channel* c, void* value, const sender_type& how, deadline li
 }
 
 void send_or_throw(channel* c, void* value, const sender_type& how) {
+  if (c != nullptr && c->capacity() == 0) {
+    worker* w = current_worker();
+    if (w != nullptr && w->current != nullptr &&
+        c->meet<direction::send>(w, w->current, value, &how)) {
+      return;
+    }
+  }
   if (c == nullptr) {
     wait_for_nothing(deadline::never(), chan_status::full, "send on the nil channel");
     return;
@@ -437,6 +510,13 @@ void send_or_throw(channel* c, void* value, const sender_type& how) {
 }
 
 chan_status receive_from(channel* c, void* box, deadline limit) {
+  if (c != nullptr && c->capacity() == 0 && limit.is_never()) {
+    worker* w = current_worker();
+    if (w != nullptr && w->current != nullptr &&
+        c->meet<direction::receive>(w, w->current, box, nullptr)) {
+      return chan_status::ok;
+    }
+  }
   if (c == nullptr) return wait_for_nothing(limit, chan_status::empty, "receive on the nil channel");
   if (c->capacity() != 0 || limit.is_none()) {
     const attempt a = c->try_receive(box);

@@ -82,12 +82,31 @@ class channel {
   struct queue {
     node_list nodes;
     std::uint32_t stale = 0;
-    // Low half: nodes linked; high half: changes. Written under the lock, read by looks.
-    std::atomic<std::uint64_t> census{0};
-    void count(int linked) noexcept {
-      const std::uint64_t old = census.load(std::memory_order_relaxed);
-      const auto now = static_cast<std::uint32_t>(static_cast<std::int64_t>(old) + linked);
-      census.store((((old >> 32) + 1) << 32) | now, std::memory_order_release);
+    // For looks without a lock: no node was ever linked since if `arrivals` is the same, and none
+    // is if `any` is false. Written under the lock.
+    std::atomic<bool> any{false};
+    std::atomic<std::uint64_t> arrivals{0};
+
+    void push_back(wait_node* n) noexcept {
+      nodes.push_back(n);
+      arrivals.store(arrivals.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+      any.store(true, std::memory_order_release);
+    }
+    void remove(wait_node* n) noexcept {
+      nodes.remove(n);
+      if (nodes.first == nullptr) any.store(false, std::memory_order_release);
+    }
+    wait_node* pop_front() noexcept {
+      wait_node* n = nodes.first;
+      n->where = wait_node::place::outside;
+      nodes.first = n->next;
+      if (n->next != nullptr) {
+        n->next->previous = nullptr;
+      } else {
+        nodes.last = nullptr;
+        any.store(false, std::memory_order_release);
+      }
+      return n;
     }
   };
   struct alignas(64) end {
@@ -119,6 +138,15 @@ class channel {
   bool nobody_comes_back() const noexcept;
   attempt try_send_slow(void* value, const sender_type& how);
   attempt try_receive_slow(void* box);
+
+ public:
+  // The whole of an unbuffered send or receive of a goroutine that waits as long as it takes.
+  // False: not done; do it the general way.
+  template <direction D>
+  bool meet(worker* w, goroutine* self, void* element, const sender_type* how);
+  void leave_after(wait_node&, direction, std::uint32_t won);
+
+ private:
 
   std::atomic<std::uint32_t> handles_{1};
   std::atomic<bool> closed_{false};

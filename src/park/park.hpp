@@ -70,6 +70,13 @@ inline bool waits_on_at_exit(const worker* w, const goroutine* g) noexcept {
   return g->exit_guards != 0 || w->exceptions->uncaught != 0;
 }
 
+// For dumps and for the end of the run.
+inline void note_wait(const worker* w, goroutine* self, const char* what) noexcept {
+  self->waits_for.store(what, std::memory_order_relaxed);
+  self->waits_since.store(coarse_time(w), std::memory_order_relaxed);
+  self->waits_on.store(waits_on_at_exit(w, self), std::memory_order_relaxed);
+}
+
 struct park_arguments {
   wait_scope::unlock_function unlock;
   void* argument;
@@ -81,7 +88,6 @@ struct park_arguments {
 // run, which takes each of these locks before it leaves the frames that are used here.
 inline void commit_park(worker* now_on, goroutine* from, void* a) noexcept {
   const park_arguments arguments = *static_cast<park_arguments*>(a);
-  from->state.store(goroutine_state::parked, std::memory_order_release);
   if (arguments.timer != nullptr) {
     now_on->core->add_timer(*arguments.timer);  // opens the word
   } else {
@@ -100,9 +106,8 @@ WEFT_SWITCHING std::uint32_t wait_scope::park_goroutine(unlock_function unlock, 
     timer.sleeper = &self->wait;
     arguments.timer = &timer;
   }
-  self->waits_for.store(what_, std::memory_order_relaxed);
-  self->waits_since.store(coarse_time(worker_), std::memory_order_relaxed);
-  self->waits_on.store(waits_on_at_exit(worker_, self), std::memory_order_relaxed);
+  note_wait(worker_, self, what_);
+  self->wait.partners_exclude_each_other = false;
   worker_ = switch_away(worker_, self, &commit_park, &arguments);
   order_after(&self->wait);
   const std::uint32_t won = self->wait.word.close();
@@ -110,6 +115,21 @@ WEFT_SWITCHING std::uint32_t wait_scope::park_goroutine(unlock_function unlock, 
     tsan_blind blind;
     timer_wheel::remove(timer);
   }
+  return won;
+}
+
+// Claims a goroutine's wait for a partner that runs on w. The locked instruction is left out where
+// only the end of a run competes, which is as rare as a barrier of the whole process: it announces
+// itself, passes that barrier and waits until no worker is in here.
+WEFT_SWITCHING bool claim_from(worker* w, waiter* owner, std::uint32_t value) noexcept {
+  if (!owner->partners_exclude_each_other ||
+      goroutine_of(owner)->core.load(std::memory_order_relaxed) != w->core) [[unlikely]] {
+    return owner->word.claim(value);
+  }
+  w->claiming.store(true, std::memory_order_relaxed);
+  light_barrier();  // pairs with heavy_barrier in decide_all_waits()
+  const bool won = w->core->is_ending() ? owner->word.claim(value) : owner->word.claim_alone(value);
+  w->claiming.store(false, std::memory_order_release);
   return won;
 }
 

@@ -42,16 +42,6 @@ std::string message_of(const std::exception_ptr& error) {
   }
 }
 
-const char* state_name(goroutine_state s) noexcept {
-  switch (s) {
-    case goroutine_state::none: return "ended";
-    case goroutine_state::running: return "running";
-    case goroutine_state::runnable: return "runnable";
-    case goroutine_state::parked: return "parked";
-  }
-  return "?";
-}
-
 [[noreturn]] void on_terminate() {
   const worker* w = current_worker();
   if (w != nullptr && w->current != nullptr) {
@@ -184,10 +174,13 @@ void dump(std::ostream& out) {
   for (stack_pool* pool = stack_pool::first_pool(); pool != nullptr; pool = pool->next_pool()) {
     pool->for_each_block([&](void* block) {
       const auto* g = static_cast<const goroutine*>(block);
-      const goroutine_state state = g->state.load(std::memory_order_acquire);
-      if (state == goroutine_state::none) return;
-      out << describe(g) << ": " << state_name(state);
-      if (state == goroutine_state::parked) {
+      if (g->state.load(std::memory_order_acquire) == goroutine_state::none) return;
+      const std::uint32_t word = g->wait.word.value();
+      out << describe(g)
+          << (word == claim_none                         ? ": running"
+              : word == claim_open || word == claim_held ? ": parked"
+                                                         : ": runnable");
+      if (word == claim_open || word == claim_held) {
         const char* what = g->waits_for.load(std::memory_order_relaxed);
         const std::int64_t ms = (now - g->waits_since.load(std::memory_order_relaxed)) / 1'000'000;
         out << " in " << (what != nullptr ? what : "a wait") << " for " << (ms > 0 ? ms : 0) << " ms";

@@ -53,6 +53,13 @@ class claim_word {
   // By the winner, before it wakes the waiter: its part failed.
   void change_to_retry() noexcept { word_.store(claim_retry, std::memory_order_release); }
 
+  // Where nobody else can claim: see claim_from.
+  bool claim_alone(std::uint32_t value) noexcept {
+    if (word_.load(std::memory_order_acquire) != claim_open) return false;
+    word_.store(value, std::memory_order_release);
+    return true;
+  }
+
   std::uint32_t value() const noexcept { return word_.load(std::memory_order_acquire); }
   // By the owner, awake: gives the outcome.
   std::uint32_t close() noexcept {
@@ -72,6 +79,9 @@ struct waiter {
   claim_word word;
   std::atomic<std::uint32_t> ready{0};  // a thread's futex: 1, it may go on
   waiter_kind kind = waiter_kind::goroutine;
+  // One node, no timer: only partners, who hold the lock of its queue, and the end of the run can
+  // claim it.
+  bool partners_exclude_each_other = false;
   waiter* next = nullptr;  // in a list of claimed ones that will be woken
 };
 

@@ -85,7 +85,7 @@ worker* runtime_core::make_worker(unsigned index) {
   w->until_look = worker::picks_a_look;
   w->searching = false;
   w->retired = false;
-  w->moves = w->switches = w->spawned = w->ended = w->steals = 0;
+  w->moves = w->spawned = w->ended = w->steals = 0;
   w->signal = 0;
   w->stuck = false;
   w->state = worker_state::unstarted;
@@ -214,7 +214,7 @@ void runtime_core::rebirth(worker* w, goroutine* g, seed* s) noexcept {
     w->end_id = w->next_id + id_block;
   }
   g->id.store(w->next_id++, std::memory_order_relaxed);
-  g->state.store(goroutine_state::running, std::memory_order_release);
+  g->state.store(goroutine_state::alive, std::memory_order_release);
 }
 
 void runtime_core::free_stack(worker* w, goroutine* g) noexcept {
@@ -257,7 +257,6 @@ void runtime_core::submit(seed* s) {
 
 void runtime_core::ready(goroutine* g) noexcept {
   worker* w = current_worker();
-  g->state.store(goroutine_state::runnable, std::memory_order_relaxed);
   if (w == nullptr || w->core != this) {
     push_global(g, nullptr);
   } else if (w->current == nullptr) {
@@ -267,8 +266,8 @@ void runtime_core::ready(goroutine* g) noexcept {
     if (w->queue.has_spare() && w->state.load(std::memory_order_relaxed) == worker_state::running) {
       work_added();
     }
-  } else if (w->queue.push_next(g)) {
-    work_added();
+  } else {
+    ready_next(w, g);
   }
 }
 
@@ -815,7 +814,11 @@ void runtime_core::claim_parked(claim_value value, wake_list& claimed) noexcept 
 void runtime_core::decide_all_waits() noexcept {
   tsan_blind blind;
   phase_.store(phase::deciding, std::memory_order_seq_cst);
-  heavy_barrier();
+  heavy_barrier();  // pairs with light_barrier in claim_from()
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+    worker* w = workers_[i].load(std::memory_order_acquire);
+    for (backoff b; w->claiming.load(std::memory_order_acquire);) b.wait();
+  }
   wake_list claimed;
   claim_parked(claim_exit, claimed);
   phase_.store(phase::unwinding, std::memory_order_seq_cst);
@@ -919,7 +922,7 @@ runtime_stats runtime_core::stats() const noexcept {
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
     const worker* w = workers_[i].load(std::memory_order_acquire);
     s.spawned += w->spawned.load(std::memory_order_relaxed);
-    s.switches += w->switches.load(std::memory_order_relaxed);
+    s.switches += w->moves.load(std::memory_order_relaxed);
     s.steals += w->steals.load(std::memory_order_relaxed);
     s.timers += w->wheel.size();
     s.runnable += w->queue.length();

@@ -77,8 +77,8 @@ struct alignas(64) worker {
 #endif
 
   // Written by the owner, read by all.
-  std::atomic<std::uint64_t> moves{0};      // picks; says whether it gets on
-  std::atomic<std::uint64_t> switches{0};
+  std::atomic<std::uint64_t> moves{0};      // picks, so about switches; says whether it gets on
+  std::atomic<bool> claiming{false};        // see claim_from in park/park.hpp
   std::atomic<std::uint64_t> spawned{0};
   std::atomic<std::uint64_t> ended{0};
   std::atomic<std::uint64_t> steals{0};
@@ -114,6 +114,10 @@ class runtime_core {
     if (w->queue.push_fresh(s)) work_added();
   }
   void ready(goroutine*) noexcept;         // from any thread: a parked one whose claim was won
+  // From a goroutine of worker w of this runtime: g runs next.
+  void ready_next(worker* w, goroutine* g) noexcept {
+    if (w->queue.push_next(g)) work_added();
+  }
   void add_timer(timer_node&) noexcept;    // from any thread
   void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
   void wake_monitor() noexcept;
@@ -149,7 +153,7 @@ class runtime_core {
 
   // For the switching code below.
   // Also with locks held: does nothing that calls back.
-  runnable pick(worker* w) noexcept {
+  WEFT_SWITCHING runnable pick(worker* w) noexcept {
     w->moves.store(w->moves.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     if (--w->until_look == 0) [[unlikely]] return {};  // home looks around
     return w->queue.pick();

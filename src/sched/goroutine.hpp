@@ -15,12 +15,9 @@
 
 namespace weft::detail {
 
-enum class goroutine_state : std::uint8_t {
-  none,      // no goroutine uses this block
-  running,   // on a worker, or about to be
-  runnable,  // in a run queue
-  parked,    // waiting; the claim word is open or claimed
-};
+// What others see of a goroutine. Whether it waits is told by its claim word alone: open, it is
+// parked; claimed, it can run; none, it runs or has yielded.
+enum class goroutine_state : std::uint8_t { none, alive };
 
 struct goroutine {
   saved_context context;  // valid from the commit of a switch away until the next switch to it

@@ -78,13 +78,16 @@ class run_queue {
   static constexpr std::uint32_t most_fresh = 512;
   static constexpr std::uint32_t longest_streak = 64;  // of next ones in a row
 
-  void begin() noexcept {
+  WEFT_SWITCHING void begin() noexcept {
     busy_.store(1, std::memory_order_relaxed);
     light_barrier();  // pairs with heavy_barrier in force()
     if (thief_.load(std::memory_order_acquire) != 0) [[unlikely]] serve();
   }
   void end() noexcept {
     publish_counts();
+    leave();
+  }
+  void leave() noexcept {
     busy_.store(0, std::memory_order_release);  // pairs with force(): the lists are whole
   }
   void publish_counts() noexcept {
@@ -115,17 +118,22 @@ inline void run_queue::push_woken(goroutine* g) noexcept {
   end();
 }
 
-inline bool run_queue::push_next(goroutine* g) noexcept {
+WEFT_SWITCHING bool run_queue::push_next(goroutine* g) noexcept {
   begin();
-  const bool others = woken_.count + fresh_.count != 0;
   goroutine* old = next_;
   next_ = g;
-  if (old != nullptr) woken_.push_back(old);
+  if (old == nullptr) [[likely]] {
+    has_next_.store(1, std::memory_order_relaxed);
+    leave();
+    return false;
+  }
+  const bool others = woken_.count + fresh_.count != 0;
+  woken_.push_back(old);
   end();
-  return old != nullptr && others;
+  return others;
 }
 
-inline bool run_queue::push_fresh(seed* s) noexcept {
+WEFT_SWITCHING bool run_queue::push_fresh(seed* s) noexcept {
   begin();
   const bool others = woken_.count + fresh_.count != 0;
   fresh_.push_newest(s);
@@ -133,14 +141,15 @@ inline bool run_queue::push_fresh(seed* s) noexcept {
   return others;
 }
 
-inline runnable run_queue::pick() noexcept {
+WEFT_SWITCHING runnable run_queue::pick() noexcept {
   begin();
   runnable r;
   if (next_ != nullptr) {
     if (++streak_ <= longest_streak || (woken_.first == nullptr && fresh_.newest == nullptr)) {
       r.started = next_;
       next_ = nullptr;
-      end();
+      has_next_.store(0, std::memory_order_relaxed);
+      leave();
       return r;
     }
     woken_.push_back(next_);

@@ -55,8 +55,6 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
     }
     switch_message message{w, self, to, &commit_end, nullptr};
     w->current = to;
-    count_switch(w);
-    if (to != nullptr) to->state.store(goroutine_state::running, std::memory_order_relaxed);
     announce_switch(w, self, to, true);
     tsan_blind::end();
     jump_to(to != nullptr ? to->context : w->home, &message);

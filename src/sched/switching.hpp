@@ -84,10 +84,6 @@ WEFT_SWITCHING worker* arrive(switch_result t) noexcept {
   return w;
 }
 
-WEFT_SWITCHING void count_switch(worker* w) noexcept {
-  w->switches.store(w->switches.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-}
-
 // What is bound to the thread and belongs to the goroutine.
 inline void save_exceptions(worker* w, goroutine* self) noexcept {
   exception_globals* globals = w->exceptions;
@@ -108,8 +104,6 @@ WEFT_JUMPING worker* jump(worker* w, goroutine* from, goroutine* to, commit_func
                     void* argument) noexcept {
   switch_message message{w, from, to, commit, argument};
   w->current = to;
-  count_switch(w);
-  if (to != nullptr) to->state.store(goroutine_state::running, std::memory_order_relaxed);
   announce_switch(w, from, to, false);
   return arrive(jump_to(to != nullptr ? to->context : w->home, &message));
 }
@@ -135,7 +129,6 @@ WEFT_SWITCHING worker* switch_away(worker* w, goroutine* self, commit_function c
 
 inline void commit_yield(worker* w, goroutine* from, void*) noexcept {
   tsan_blind blind;
-  from->state.store(goroutine_state::runnable, std::memory_order_relaxed);
   w->queue.push_woken(from);
 }
 

@@ -230,7 +230,8 @@ TEST_CASE("a throwing value and a sender that waits", "[chan][throws]") {
         }
         errors += sender.get();
         CHECK(errors <= 1);
-        if (fuse == 0) CHECK(errors == 1);
+        // A waiting sender whose value does not move up into the buffer may try once more itself.
+        if (fuse == 0 && capacity == 0) CHECK(errors == 1);
         const long ones = std::count(seen.begin(), seen.end(), 1);
         // Never there twice; there once if nothing threw.
         CHECK(ones <= 1);
@@ -242,7 +243,32 @@ TEST_CASE("a throwing value and a sender that waits", "[chan][throws]") {
   CHECK(fused::alive == before);
 }
 
-TEST_CASE("throwing values between many lose no place in the queue", "[chan][throws]") {
+TEST_CASE("a sender that waits with a value that always throws gets the exception",
+          "[chan][throws]") {
+  const int before = fused::alive;
+  weft::run([] {
+    weft::chan<fused> c(1);
+    c.send(fused(0));
+    auto sender = weft::spawn([c] {
+      fused bad(1, fused::always);
+      try {
+        c.send(bad);
+      } catch (const value_error&) {
+        return true;
+      }
+      return false;
+    });
+    until_parked(1);
+    CHECK(c.recv()->value() == 0);
+    CHECK(sender.get());
+    CHECK(c.size() == 0);
+    c.send(fused(2));
+    CHECK(c.recv()->value() == 2);
+  });
+  CHECK(fused::alive == before);
+}
+
+TEST_CASE("throwing values between many leave the channel usable", "[chan][throws]") {
   const int before = fused::alive;
   const int count = weft_test::scaled(500);
   for (std::size_t capacity : {0u, 3u}) {
@@ -279,11 +305,13 @@ TEST_CASE("throwing values between many lose no place in the queue", "[chan][thr
       senders.wait();
       c.close();
       receivers.wait();
-      // A throw may leave a value with its sender or drop it, so there is an upper bound only.
       const int throwing = 3 * ((count + 3) / 4);
-      CHECK(sender_errors + receiver_errors == throwing);
-      CHECK(received <= 3 * count);
-      CHECK(received >= 3 * count - throwing);
+      const int errors = sender_errors + receiver_errors;
+      CHECK(errors <= throwing);
+      if (capacity == 0) CHECK(errors == throwing);
+      // What left a send was not sent; what left a receive was dropped or sent again.
+      CHECK(received <= 3 * count - sender_errors);
+      CHECK(received >= 3 * count - errors);
     });
   }
   CHECK(fused::alive == before);

@@ -79,7 +79,7 @@ struct value_error : std::runtime_error {
 };
 
 // The fuse travels with the value: that many copies and moves succeed, the next one throws, those
-// after it succeed again. A negative fuse never throws.
+// after it succeed again. A negative fuse never throws, and `always` throws every time.
 class fused {
  public:
   explicit fused(int value, int fuse = -1)
@@ -97,6 +97,7 @@ class fused {
   fused& operator=(const fused&) = delete;
   ~fused() { --alive; }
 
+  static constexpr int always = -1000;
   int value() const { return value_; }
   void arm(int fuse) { fuse_->store(fuse); }
 
@@ -104,6 +105,7 @@ class fused {
 
  private:
   void burn() {
+    if (fuse_->load() == always) throw value_error();
     if (fuse_->load() >= 0 && fuse_->fetch_sub(1) == 0) throw value_error();
   }
 
