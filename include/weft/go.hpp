@@ -212,7 +212,6 @@ auto spawn(F&& f, Args&&... args)
   ::new (static_cast<void*>(s->storage)) Callable(std::move(callable));
   s->invoke = &detail::invoke_joined<Result, Callable>;
   s->ended = detail::outcome::pending;
-  s->waiters = nullptr;
   s->join_word.store(0, std::memory_order_relaxed);
   join_handle<Result> handle(s);
   detail::submit_seed(s);

@@ -101,6 +101,7 @@ class file_descriptor {
   std::atomic<std::uint32_t> users_{0};    // calls inside, and `closing`
   std::atomic<std::uint8_t> kind_{0};      // found out by the first call
   std::atomic<bool> released_{false};
+  std::string held_;  // what a call that failed had read: the next one gives it
 };
 
 /// Both ends of a pipe, close-on-exec and non-blocking.

@@ -158,6 +158,12 @@ struct descriptor_use {
   }
 
   std::size_t read(std::span<std::byte> into, wait_limit limit) {
+    if (!of.held_.empty()) {
+      const std::size_t n = std::min(into.size(), of.held_.size());
+      std::memcpy(into.data(), of.held_.data(), n);
+      of.held_.erase(0, n);
+      return n;
+    }
     for (;;) {
       const ssize_t n = try_read(fd, how, into);
       if (n >= 0) return static_cast<std::size_t>(n);
@@ -190,7 +196,8 @@ struct descriptor_use {
 
 file_descriptor::file_descriptor(file_descriptor&& other) noexcept
     : fd_(other.fd_.exchange(-1, std::memory_order_acq_rel)),
-      kind_(other.kind_.exchange(unknown, std::memory_order_relaxed)) {}
+      kind_(other.kind_.exchange(unknown, std::memory_order_relaxed)),
+      held_(std::exchange(other.held_, {})) {}
 
 file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
   if (this != &other) {
@@ -198,6 +205,7 @@ file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
     fd_.store(other.fd_.exchange(-1, std::memory_order_acq_rel), std::memory_order_release);
     kind_.store(other.kind_.exchange(unknown, std::memory_order_relaxed), std::memory_order_relaxed);
     users_.store(0, std::memory_order_relaxed);
+    held_ = std::exchange(other.held_, {});
   }
   return *this;
 }
@@ -226,10 +234,15 @@ std::size_t file_descriptor::read(std::span<std::byte> into, wait_limit limit) {
 std::size_t file_descriptor::read_full(std::span<std::byte> into, wait_limit limit) {
   descriptor_use use(*this, "read_full");
   std::size_t done = 0;
-  while (done < into.size()) {
-    const std::size_t n = use.read(into.subspan(done), limit);
-    if (n == 0) break;
-    done += n;
+  try {
+    while (done < into.size()) {
+      const std::size_t n = use.read(into.subspan(done), limit);
+      if (n == 0) break;
+      done += n;
+    }
+  } catch (...) {
+    held_.insert(0, reinterpret_cast<const char*>(into.data()), done);
+    throw;
   }
   return done;
 }
@@ -238,19 +251,25 @@ std::string file_descriptor::read_all(wait_limit limit, std::size_t max) {
   descriptor_use use(*this, "read_all");
   std::string text;
   std::size_t size = 0;
-  for (;;) {
-    if (text.size() - size < 4096) {
-      text.resize(std::max(text.size() * 2, std::size_t{16} << 10));
+  try {
+    for (;;) {
+      if (text.size() - size < 4096) {
+        text.resize(std::max(text.size() * 2, std::size_t{16} << 10));
+      }
+      const std::size_t n = use.read(
+          std::as_writable_bytes(std::span(text.data() + size, text.size() - size)), limit);
+      size += n;
+      if (size > max) fail(EMSGSIZE, "read_all", use.fd);
+      if (n == 0) break;
     }
-    const std::size_t n =
-        use.read(std::as_writable_bytes(std::span(text.data() + size, text.size() - size)), limit);
-    size += n;
-    if (size > max) fail(EMSGSIZE, "read_all", use.fd);
-    if (n == 0) {
-      text.resize(size);
-      return text;
-    }
+  } catch (...) {
+    // All that was held before has been given by now, if anything was read since.
+    text.resize(size);
+    held_.insert(0, text);
+    throw;
   }
+  text.resize(size);
+  return text;
 }
 
 std::size_t file_descriptor::write_some(std::span<const std::byte> from, wait_limit limit) {

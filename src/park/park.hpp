@@ -39,6 +39,9 @@ class wait_scope {
     if (goroutine_ != nullptr && worker_->core->is_ending()) [[unlikely]] throw_exit_if_allowed();
   }
 
+  // For a wait with one node and no limit; before park. See claim_from.
+  void partners_exclude_each_other() noexcept { alone_ = true; }
+
   // Waits until claimed and woken; gives the claim's value.
   WEFT_SWITCHING std::uint32_t park(unlock_function unlock, void* argument, deadline limit) noexcept {
     return goroutine_ != nullptr ? park_goroutine(unlock, argument, limit)
@@ -63,6 +66,7 @@ class wait_scope {
   goroutine* goroutine_;
   waiter thread_{};
   const char* what_;
+  bool alone_ = false;
 };
 
 // Whether the goroutine's waits go on although its run has ended: it unwinds, or holds a guard.
@@ -107,7 +111,7 @@ WEFT_SWITCHING std::uint32_t wait_scope::park_goroutine(unlock_function unlock, 
     arguments.timer = &timer;
   }
   note_wait(worker_, self, what_);
-  self->wait.partners_exclude_each_other = false;
+  self->wait.partners_exclude_each_other = alone_;
   worker_ = switch_away(worker_, self, &commit_park, &arguments);
   order_after(&self->wait);
   const std::uint32_t won = self->wait.word.close();

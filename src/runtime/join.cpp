@@ -1,14 +1,14 @@
 // The end of a goroutine that spawn() started, and its handle.
 //
-// join_word: `locked` guards the list of waiters, `awaited` says that it is not empty; `done` says that the result is in place;
-// `detached`, that the handle is gone, and the goroutine frees the seed. The goroutine's last
-// touch is the store that sets `done` and lets the lock go; wakes come after it and use the
-// waiters only.
+// join_word holds a list of waiting nodes (its upper bits, linked by next) and three flags: `done`,
+// the result is in place; `detached`, the handle is gone, and the goroutine frees the seed;
+// `locked`, somebody adds a node, and lets go in the commit of its wait, or takes one out.
+// The end takes the list with the exchange that says done, its last touch of the seed: the handle's
+// owner may free it then.
+// no_lost_node: a waiter that was claimed by another finds its node in the list (and takes it out,
+//   locked), or sees `done` and waits until the end has let go of the node.
 // Proved by: tests/unit/join_test.cpp.
-#include <cstdio>
-
 #include "park/park.hpp"
-#include "runtime/runtime.hpp"
 #include "sched/core.hpp"
 #include "weft/go.hpp"
 
@@ -16,59 +16,76 @@ namespace weft::detail {
 
 namespace {
 
-constexpr std::uint32_t locked = 1;
-constexpr std::uint32_t done = 2;
-constexpr std::uint32_t detached = 4;
-constexpr std::uint32_t awaited = 8;  // the list of waiters is not empty
+constexpr std::uintptr_t done = 1;
+constexpr std::uintptr_t detached = 2;
+constexpr std::uintptr_t locked = 4;
+constexpr std::uintptr_t flags = done | detached | locked;
 
-// Gives the word as it was when the lock was taken.
-std::uint32_t lock_word(seed* s) noexcept {
-  std::uint32_t word = s->join_word.load(std::memory_order_relaxed);
-  for (backoff b;;) {
-    if ((word & locked) != 0) {
-      b.wait();
-      word = s->join_word.load(std::memory_order_relaxed);
-    } else if (s->join_word.compare_exchange_weak(word, word | locked, std::memory_order_acquire,
-                                                  std::memory_order_relaxed)) {
-      return word;
-    }
-  }
+wait_node* first_of(std::uintptr_t word) noexcept {
+  return reinterpret_cast<wait_node*>(word & ~flags);
+}
+std::uintptr_t word_of(const wait_node* n) noexcept { return reinterpret_cast<std::uintptr_t>(n); }
+
+// Waits until nobody has the lock; gives the word.
+std::uintptr_t unlocked_word(const seed* s) noexcept {
+  std::uintptr_t word = s->join_word.load(std::memory_order_acquire);
+  for (backoff b; (word & locked) != 0; word = s->join_word.load(std::memory_order_acquire)) b.wait();
+  return word;
 }
 
-void unlock_seed(void* argument) {
-  auto* s = static_cast<seed*>(argument);
-  const std::uint32_t word = s->join_word.load(std::memory_order_relaxed) & ~(locked | awaited);
-  s->join_word.store(word | (s->waiters != nullptr ? awaited : 0), std::memory_order_release);
+void let_go(wait_node* n) noexcept {
+  std::atomic_ref(n->where).store(wait_node::place::outside, std::memory_order_release);
+}
+
+struct join_commit {
+  seed* s;
+  wait_node* node;
+};
+
+// Adds the node and lets the lock go.
+void commit_join(void* argument) {
+  const join_commit c = *static_cast<join_commit*>(argument);
+  c.s->join_word.store(word_of(c.node), std::memory_order_release);  // pairs with finish_joined
 }
 
 }  // namespace
 
 bool finish_joined(seed* s) noexcept {
-  std::uint32_t word = 0;
-  if (s->join_word.compare_exchange_strong(word, done, std::memory_order_release,
-                                           std::memory_order_relaxed)) {
-    return true;
+  std::uintptr_t word = unlocked_word(s);
+  for (;;) {
+    if ((word & detached) != 0) return false;
+    // Release: the result; pairs with is_joined_done.
+    if (s->join_word.compare_exchange_weak(word, done, std::memory_order_acq_rel,
+                                           std::memory_order_acquire)) {
+      break;
+    }
+    if ((word & locked) != 0) word = unlocked_word(s);
   }
-  word = lock_word(s);
-  if ((word & detached) != 0) return false;
-  wake_list wakes;
-  for (wait_node* n = s->waiters; n != nullptr;) {
+  worker* w = current_worker();
+  for (wait_node* n = first_of(word); n != nullptr;) {
     wait_node* next = n->next;
-    n->where = wait_node::place::outside;
-    if (n->owner->word.claim(claim_case)) wakes.add(n->owner);
+    waiter* owner = n->owner;
+    const bool won = w != nullptr && owner->kind == waiter_kind::goroutine
+                         ? claim_from(w, owner, claim_case)
+                         : owner->word.claim(claim_case);
+    if (won) {
+      wake(owner);
+    } else {
+      let_go(n);
+    }
     n = next;
   }
-  s->waiters = nullptr;
-  s->join_word.store(done, std::memory_order_release);
-  wakes.wake_all();
   return true;
 }
 
 bool detach_joined(seed* s) noexcept {
-  const std::uint32_t word = lock_word(s);
-  if ((word & done) != 0) return true;
-  s->join_word.store(detached, std::memory_order_release);
-  return false;
+  std::uintptr_t word = 0;
+  // Nobody waits: the handle is being dropped.
+  if (s->join_word.compare_exchange_strong(word, detached, std::memory_order_acq_rel,
+                                           std::memory_order_acquire)) {
+    return false;
+  }
+  return true;
 }
 
 bool is_joined_done(const seed* s) noexcept {
@@ -81,22 +98,42 @@ void wait_joined(seed* s) {
   scope.check_exit();
   wait_node node;
   node.owner = scope.who();
-  if ((lock_word(s) & done) != 0) {
-    unlock_seed(s);
-    return;
+  node.where = wait_node::place::linked;
+  std::uintptr_t seen = unlocked_word(s);
+  for (;;) {
+    if ((seen & done) != 0) return;
+    if (s->join_word.compare_exchange_weak(seen, seen | locked, std::memory_order_acquire,
+                                           std::memory_order_acquire)) {
+      break;
+    }
+    if ((seen & locked) != 0) seen = unlocked_word(s);
   }
-  node_list list{s->waiters, nullptr};
-  list.push_front(&node);
-  s->waiters = list.first;
-  const std::uint32_t won = scope.park(&unlock_seed, s, deadline::never());
+  node.next = first_of(seen);
+  join_commit commit{s, &node};
+  scope.partners_exclude_each_other();
+  const std::uint32_t won = scope.park(&commit_join, &commit, deadline::never());
   if (won == claim_case) return;
-  lock_word(s);
-  if (node.where == wait_node::place::linked) {
-    node_list rest{s->waiters, nullptr};
-    rest.remove(&node);
-    s->waiters = rest.first;
+  // Take the node out, unless the end has the list.
+  std::uintptr_t word = unlocked_word(s);
+  for (;;) {
+    if ((word & done) != 0) {
+      for (backoff b; std::atomic_ref(node.where).load(std::memory_order_acquire) !=
+                      wait_node::place::outside;) {
+        b.wait();
+      }
+      break;
+    }
+    if (s->join_word.compare_exchange_weak(word, word | locked, std::memory_order_acq_rel,
+                                           std::memory_order_acquire)) {
+      wait_node* first = first_of(word);
+      wait_node** at = &first;
+      while (*at != nullptr && *at != &node) at = &(*at)->next;
+      if (*at != nullptr) *at = node.next;
+      s->join_word.store(word_of(first), std::memory_order_release);
+      break;
+    }
+    if ((word & locked) != 0) word = unlocked_word(s);
   }
-  unlock_seed(s);
   wait_scope::rethrow(won);
 }
 

@@ -251,6 +251,7 @@ void run_to_end(const options& o, function_view body) {
   main_task task{body, &core, true};
   core.submit(make_task_seed(task, true, [](main_task& t) {
     runtime_core& c = *t.core;
+    c.begin_to_end();  // from here on nothing starts
     t.done.store(true, std::memory_order_release);  // pairs with monitor_until
     c.wake_monitor();
   }));

@@ -594,7 +594,7 @@ bool runtime_core::sleep(worker* w) noexcept {
           moved = true;
           continue;
         }
-        if (other->wheel.next_due() + millisecond < now) other->wheel.expire(now);
+        if (other->wheel.next_due() < now - millisecond) other->wheel.expire(now);
         loot l;
         if (other->queue.take_by_force(l)) {
           bump(w->steals);

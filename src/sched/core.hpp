@@ -125,6 +125,7 @@ class runtime_core {
   void stop_monitor() noexcept;
 
   // The end of a run. Called by the thread that owns the runtime.
+  void begin_to_end() noexcept { phase_.store(phase::deciding, std::memory_order_seq_cst); }
   void decide_all_waits() noexcept;        // phase deciding: claims every parked goroutine, then
                                            // phase unwinding: readies them
   bool wait_until_empty(std::int64_t until) noexcept;

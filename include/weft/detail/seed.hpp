@@ -31,10 +31,9 @@ struct alignas(64) seed {
   seed* next;              // run queue or free list
   seed* prev;              // run queue
   invoke_function invoke;  // moves the callable out first, so that the storage is free for a result
-  std::atomic<std::uint32_t> join_word;  // see src/runtime/join.cpp
-  outcome ended;                         // written by the goroutine before join_word says done
-  bool internal;                         // the runtime's own: not counted as a user's goroutine
-  wait_node* waiters;                    // guarded by join_word's lock bit
+  std::atomic<std::uintptr_t> join_word;  // see src/runtime/join.cpp
+  outcome ended;                          // written by the goroutine before join_word says done
+  bool internal;                          // main's function or the like: never discarded
   alignas(std::max_align_t) std::byte storage[80];
 };
 static_assert(sizeof(seed) == 128);
