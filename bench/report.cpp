@@ -4,7 +4,8 @@
 //
 // A line is a flat JSON object with "peer", "workload", "workers" and one or more figures:
 // "ns_per_op", "bytes_per_op". Peers, workloads and figures stand in the order in which they
-// first appear; the last column of each peer but weft is its median divided by weft's.
+// first appear. The last columns divide a peer's figure by weft's: the medians, and the minima,
+// which a busy machine disturbs less.
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -72,9 +73,12 @@ std::string number(double v) {
   return text.data();
 }
 
-std::string ratio(double v) {
+std::string ratio(double theirs, double ours) {
+  if (ours <= 0) {
+    return "-";
+  }
   std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.2f", v);
+  std::snprintf(text.data(), text.size(), "%.2f", theirs / ours);
   return text.data();
 }
 
@@ -116,7 +120,7 @@ void print_markdown(const results& all) {
   }
   for (const auto& peer : all.peers) {
     if (peer != "weft") {
-      std::cout << ' ' << peer << " / weft |";
+      std::cout << ' ' << peer << " / weft: medians, minima |";
       rule += "--:|";
     }
   }
@@ -139,9 +143,13 @@ void print_markdown(const results& all) {
         continue;
       }
       const auto* theirs = r.peers.find(peer);
-      const bool both = ours && theirs && summarize(*ours).median > 0;
-      std::cout << ' ' << (both ? ratio(summarize(*theirs).median / summarize(*ours).median) : "-")
-                << " |";
+      if (ours && theirs) {
+        const summary us = summarize(*ours), them = summarize(*theirs);
+        std::cout << ' ' << ratio(them.median, us.median) << ", " << ratio(them.min, us.min)
+                  << " |";
+      } else {
+        std::cout << " - |";
+      }
     }
     std::cout << '\n';
   }

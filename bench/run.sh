@@ -58,6 +58,7 @@ build_weft() {
     -DWEFT_TESTS=OFF -DWEFT_EXAMPLES=OFF -DWEFT_SSH_RUNNER=OFF &&
     cmake --build "$build" --target weft-peer weft-bench-report --parallel "$(nproc)"
 }
+commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
 mkdir -p "$build"
 say "building weft"
 build_weft >"$build/build.log" 2>&1 || { cat "$build/build.log" >&2; exit 1; }
@@ -101,7 +102,6 @@ done
 
 cpu=$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
 compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$build/CMakeCache.txt")
-commit=$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown)
 printf '%s\n' "$(date -u +%F), commit $commit, $(nproc) CPUs (${cpu:-unknown}), $(uname -sr),"
 printf '%s\n\n' "$("$compiler" --version | head -n 1)${go_version:+, $go_version}, rounds: $rounds"
 "$bin/weft-bench-report" "$build/results.json" <"$build/lines.jsonl"

@@ -71,6 +71,7 @@ class wait_scope {
 
 // Whether the goroutine's waits go on although its run has ended: it unwinds, or holds a guard.
 inline bool waits_on_at_exit(const worker* w, const goroutine* g) noexcept {
+  tsan_blind blind;
   return g->exit_guards != 0 || w->exceptions->uncaught != 0;
 }
 

@@ -134,6 +134,7 @@ runtime_core& start_core(const options& o, bool (*on_deadlock)(runtime_core&) = 
     return true;
   }();
   const options resolved = resolve(o);
+  tsan_blind blind;  // workers read what is set up here without an order that TSan knows
   runtime_core& core = acquire_core();
   try {
     core.on_deadlock = on_deadlock;
@@ -252,10 +253,12 @@ void run_to_end(const options& o, function_view body) {
   core.submit(make_task_seed(task, true, [](main_task& t) {
     runtime_core& c = *t.core;
     c.begin_to_end();  // from here on nothing starts
+    order_before(&t);
     t.done.store(true, std::memory_order_release);  // pairs with monitor_until
     c.wake_monitor();
   }));
   core.monitor_until(task.done);
+  (void)task.done.load(std::memory_order_acquire);  // once where TSan sees it
   order_after(&task);
   end_core(core);
   rethrow_end(task);
@@ -344,7 +347,6 @@ void submit_seed(runtime_core& core, seed* s) {
     s->invoke(s, current_worker(), seed_action::discard);
     return;
   }
-  order_before(s);
   core.submit(s);
 }
 

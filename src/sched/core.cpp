@@ -41,6 +41,7 @@ void bump(std::atomic<std::uint64_t>& owned) noexcept {
 // ---- Starting ------------------------------------------------------------------------------
 
 void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
+  tsan_blind blind;
   options_ = o;
   poller_ = std::move(p);
   nominal_ = o.workers;
@@ -117,13 +118,13 @@ bool runtime_core::start_thread(worker* w) noexcept {
 
 void run_worker(worker* w) {
   runtime_core& core = *w->core;
+  tsan_blind blind;
   set_current_worker(w);
   w->exceptions = thread_exception_globals();
   w->error_number = thread_errno();
 #if WEFT_TSAN
   w->tsan_fibre = __tsan_get_current_fiber();
 #endif
-  tsan_blind blind;
   w->coarse_now.store(steady_now(), std::memory_order_relaxed);
   for (;;) {
     runnable next;
@@ -245,6 +246,7 @@ void runtime_core::note_end(worker*) noexcept {
 // ---- Making runnable -----------------------------------------------------------------------
 
 void runtime_core::submit(seed* s) {
+  order_before(s);
   tsan_blind blind;
   worker* w = current_worker();
   if (w != nullptr && w->core == this) {

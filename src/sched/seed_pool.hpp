@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "base/sanitizer.hpp"
 #include "weft/detail/seed.hpp"
 
 namespace weft::detail {
@@ -29,7 +30,8 @@ class seed_pool {
   static seed* take_shared() noexcept;
   static void give_back_shared(seed*) noexcept;
 
-  static constexpr std::size_t batch = 128;
+  // The sanitizers' allocators keep their own books: there every seed goes back at once.
+  static constexpr std::size_t batch = WEFT_TSAN || WEFT_ASAN ? 0 : 128;
 
  private:
   bool refill() noexcept;

@@ -113,15 +113,17 @@ WEFT_JUMPING worker* jump(worker* w, goroutine* from, goroutine* to, commit_func
 WEFT_SWITCHING worker* switch_away(worker* w, goroutine* self, commit_function commit,
                                    void* argument) noexcept {
   goroutine* to = nullptr;
-  const int saved_errno = *w->error_number;
+  int saved_errno = 0;
   {
     tsan_blind blind;
+    saved_errno = *w->error_number;
     const runnable next = w->core->pick(w);
     to = next.fresh != nullptr ? w->core->bind(w, next.fresh) : next.started;
     save_exceptions(w, self);
   }
   assert(to != self);
   w = jump(w, self, to, commit, argument);
+  tsan_blind blind;
   restore_exceptions(w, self);
   *w->error_number = saved_errno;
   return w;
@@ -134,9 +136,10 @@ inline void commit_yield(worker* w, goroutine* from, void*) noexcept {
 
 WEFT_SWITCHING void yield_now(worker* w, goroutine* self) noexcept {
   goroutine* to = nullptr;
-  const int saved_errno = *w->error_number;
+  int saved_errno = 0;
   {
     tsan_blind blind;
+    saved_errno = *w->error_number;
     const runnable next = w->core->pick(w);
     // A look around is due, or there is nothing else to run; home finds out which.
     if (!next && w->until_look != 0) return;
@@ -144,6 +147,7 @@ WEFT_SWITCHING void yield_now(worker* w, goroutine* self) noexcept {
     save_exceptions(w, self);
   }
   w = jump(w, self, to, &commit_yield, nullptr);
+  tsan_blind blind;
   restore_exceptions(w, self);
   *w->error_number = saved_errno;
 }

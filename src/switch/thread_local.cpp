@@ -40,6 +40,11 @@ WEFT_OPAQUE int* thread_errno() noexcept {
   return &errno;
 }
 
+WEFT_OPAQUE int last_error() noexcept {
+  WEFT_HIDE_FROM_OPTIMISER;
+  return errno;
+}
+
 WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept {
   WEFT_HIDE_FROM_OPTIMISER;
   if (!this_random_seeded) {

@@ -11,9 +11,9 @@
 #include <cstdint>
 
 #if defined(__clang__)
-#define WEFT_OPAQUE [[gnu::noinline]]
+#define WEFT_OPAQUE [[gnu::noinline, gnu::no_sanitize("thread")]]
 #else
-#define WEFT_OPAQUE [[gnu::noipa]]
+#define WEFT_OPAQUE [[gnu::noipa, gnu::no_sanitize("thread")]]
 #endif
 
 namespace weft::detail {
@@ -31,7 +31,7 @@ WEFT_OPAQUE worker* current_worker() noexcept;
 WEFT_OPAQUE void set_current_worker(worker*) noexcept;
 WEFT_OPAQUE exception_globals* thread_exception_globals() noexcept;
 WEFT_OPAQUE int* thread_errno() noexcept;
-inline int last_error() noexcept { return *thread_errno(); }  // instead of errno
+WEFT_OPAQUE int last_error() noexcept;  // instead of errno
 // The thread's own random number in [0, n), for plain threads.
 WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept;
 
