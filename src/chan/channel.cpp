@@ -365,7 +365,7 @@ enum class on_closed { status, exception };
 // The part that waits, out of the way of the part that does not, and called last by it: see
 // sched/switching.hpp for why that matters.
 template <direction D, on_closed C = on_closed::status>
-[[gnu::noinline]] chan_status wait_on(channel* c, void* element, const sender_type* how,
+WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const sender_type* how,
                                       deadline limit) {
   wait_scope scope(D == direction::send ? "chan send" : "chan receive");
   for (;;) {
@@ -409,61 +409,66 @@ void release_channel(channel* c) noexcept { c->release(); }
 
 // One locking, one switch at most, and no more frames than must be.
 template <direction D>
-WEFT_SWITCHING bool channel::meet(worker* w, goroutine* self, void* element, const sender_type* how) {
+WEFT_SWITCHING channel::meeting channel::try_meet(worker* w, void* element,
+                                                  const sender_type* how) {
   queue& partners = D == direction::send ? receiver_.waiting : sender_.waiting;
   sender_.lock.lock();
-  if (partners.nodes.first != nullptr) {
-    wait_node* n = partners.nodes.first;
-    waiter* owner = n->owner;
-    if (n->shares_owner || owner->kind != waiter_kind::goroutine ||
-        !claim_from(w, owner, claim_case)) [[unlikely]] {
-      sender_.lock.unlock();
-      return false;
-    }
-    partners.pop_front();
-    try {
-      if (D == direction::send) {
-        how->give(n->element, element);
-      } else {
-        n->sender->give(element, n->element);
-      }
-    } catch (...) {
-      owner->word.change_to_retry();
-      sender_.lock.unlock();
-      wake(owner);
-      throw;
+  if (partners.nodes.first == nullptr) {
+    if (!closed_.load(std::memory_order_relaxed) && !w->core->is_ending()) [[likely]] {
+      return meeting::must_wait;
     }
     sender_.lock.unlock();
-    goroutine* partner = goroutine_of(owner);
-    if (partner->core.load(std::memory_order_relaxed) != w->core) [[unlikely]] {
-      wake(owner);
-      return true;
-    }
-    order_before(owner);
-    tsan_blind blind;
-    w->core->ready_next(w, partner);
-    return true;
+    return meeting::general;
   }
-  if (closed_.load(std::memory_order_relaxed) || w->core->is_ending()) [[unlikely]] {
+  wait_node* n = partners.nodes.first;
+  waiter* owner = n->owner;
+  if (n->shares_owner || owner->kind != waiter_kind::goroutine ||
+      !claim_from(w, owner, claim_case)) [[unlikely]] {
     sender_.lock.unlock();
-    return false;
+    return meeting::general;
   }
+  partners.pop_front();
+  try {
+    if (D == direction::send) {
+      how->give(n->element, element);
+    } else {
+      n->sender->give(element, n->element);
+    }
+  } catch (...) {
+    owner->word.change_to_retry();
+    sender_.lock.unlock();
+    wake(owner);
+    throw;
+  }
+  sender_.lock.unlock();
+  goroutine* partner = goroutine_of(owner);
+  if (partner->core.load(std::memory_order_relaxed) != w->core) [[unlikely]] {
+    wake(owner);
+    return meeting::done;
+  }
+  order_before(owner);
+  tsan_blind blind;
+  w->core->ready_next(w, partner);
+  return meeting::done;
+}
+
+template <direction D, on_closed C>
+WEFT_RETURNS_ELSEWHERE chan_status wait_to_meet(channel* c, worker* w, goroutine* self,
+                                                void* element, const sender_type* how) {
   wait_node node;
   node.owner = &self->wait;
   node.element = element;
   node.sender = how;
-  (D == direction::send ? sender_ : receiver_).waiting.push_back(&node);
+  c->link_for_meeting<D>(node);
   note_wait(w, self, D == direction::send ? "chan send" : "chan receive");
   self->wait.partners_exclude_each_other = true;
-  switch_away(w, self, &commit_unlock, &sender_.lock);
+  switch_away(w, self, &commit_unlock, &c->lock_of_meetings());
   order_after(&self->wait);
   const std::uint32_t won = self->wait.word.close();
-  if (won == claim_case) [[likely]] {
-    if (!node.closed) return true;
-    return false;  // closed: the general way says so
-  }
-  if (won != claim_retry) leave_after(node, D, won);
-  return false;
+  if (won == claim_case && !node.closed) [[likely]] return chan_status::ok;
+  // Closed, to be tried again, or ended otherwise: the general way says or does it.
+  if (won != claim_case && won != claim_retry) c->leave_after(node, D, won);
+  return wait_on<D, C>(c, element, how, deadline::never());
 }
 
 // A wait that no partner has ended: takes back the node, and throws what there is to throw.
@@ -492,9 +497,13 @@ chan_status send_to(channel* c, void* value, const sender_type& how, deadline li
 void send_or_throw(channel* c, void* value, const sender_type& how) {
   if (c != nullptr && c->capacity() == 0) {
     worker* w = current_worker();
-    if (w != nullptr && w->current != nullptr &&
-        c->meet<direction::send>(w, w->current, value, &how)) {
-      return;
+    if (w != nullptr && w->current != nullptr) {
+      const channel::meeting m = c->try_meet<direction::send>(w, value, &how);
+      if (m == channel::meeting::done) return;
+      if (m == channel::meeting::must_wait) {
+        wait_to_meet<direction::send, on_closed::exception>(c, w, w->current, value, &how);
+        return;
+      }
     }
   }
   if (c == nullptr) {
@@ -512,9 +521,12 @@ void send_or_throw(channel* c, void* value, const sender_type& how) {
 chan_status receive_from(channel* c, void* box, deadline limit) {
   if (c != nullptr && c->capacity() == 0 && limit.is_never()) {
     worker* w = current_worker();
-    if (w != nullptr && w->current != nullptr &&
-        c->meet<direction::receive>(w, w->current, box, nullptr)) {
-      return chan_status::ok;
+    if (w != nullptr && w->current != nullptr) {
+      const channel::meeting m = c->try_meet<direction::receive>(w, box, nullptr);
+      if (m == channel::meeting::done) return chan_status::ok;
+      if (m == channel::meeting::must_wait) {
+        return wait_to_meet<direction::receive, on_closed::status>(c, w, w->current, box, nullptr);
+      }
     }
   }
   if (c == nullptr) return wait_for_nothing(limit, chan_status::empty, "receive on the nil channel");

@@ -140,10 +140,16 @@ class channel {
   attempt try_receive_slow(void* box);
 
  public:
-  // The whole of an unbuffered send or receive of a goroutine that waits as long as it takes.
-  // False: not done; do it the general way.
+  // An unbuffered send or receive of a goroutine that waits as long as it takes. With must_wait the
+  // channel is locked, and wait_to_meet goes on.
+  enum class meeting { done, must_wait, general };
   template <direction D>
-  bool meet(worker* w, goroutine* self, void* element, const sender_type* how);
+  meeting try_meet(worker* w, void* element, const sender_type* how);
+  template <direction D>
+  void link_for_meeting(wait_node& n) noexcept {
+    (D == direction::send ? sender_ : receiver_).waiting.push_back(&n);
+  }
+  spin_lock& lock_of_meetings() noexcept { return sender_.lock; }
   void leave_after(wait_node&, direction, std::uint32_t won);
 
  private:

@@ -92,8 +92,9 @@ bool is_joined_done(const seed* s) noexcept {
   return (s->join_word.load(std::memory_order_acquire) & done) != 0;
 }
 
-void wait_joined(seed* s) {
-  if (is_joined_done(s)) return;
+namespace {
+
+WEFT_RETURNS_ELSEWHERE void wait_for_end(seed* s) {
   wait_scope scope("join");
   scope.check_exit();
   wait_node node;
@@ -135,6 +136,12 @@ void wait_joined(seed* s) {
     if ((word & locked) != 0) word = unlocked_word(s);
   }
   wait_scope::rethrow(won);
+}
+
+}  // namespace
+
+void wait_joined(seed* s) {
+  if (!is_joined_done(s)) wait_for_end(s);
 }
 
 }  // namespace weft::detail

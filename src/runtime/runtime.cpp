@@ -368,6 +368,14 @@ void report_dropped_exception(std::exception_ptr error) {
 
 using namespace detail;
 
+namespace {
+
+WEFT_RETURNS_ELSEWHERE void yield_here(worker* w, goroutine* self) noexcept {
+  yield_now(w, self);
+}
+
+}  // namespace
+
 runtime_stats stats() { return stats_of(current_core()); }
 std::size_t num_goroutines() { return current_core().alive(); }
 unsigned workers() { return current_core().worker_count(); }
@@ -380,7 +388,7 @@ void yield() {
   }
   goroutine* self = w->current;
   if (w->core->is_ending() && !waits_on_at_exit(w, self)) [[unlikely]] throw goroutine_exit();
-  yield_now(w, self);
+  yield_here(w, self);
 }
 
 void exit_goroutine() {

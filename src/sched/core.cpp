@@ -344,6 +344,8 @@ runnable runtime_core::look_around(worker* w) noexcept {
     return {};  // find_work retires it
   }
   run_timers(w, now);
+  // Who is never idle never searches: what stands behind a stuck worker is looked for here, too.
+  if (stuck_.load(std::memory_order_relaxed) != 0) take_over_stuck(w);
   if (now - w->last_poll > busy_poll_period && poller_->waiting() != 0) {
     w->last_poll = now;
     poller_->poll(INT64_MIN);

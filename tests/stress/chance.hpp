@@ -1,16 +1,20 @@
-// Random choices that a failure can repeat: WEFT_STRESS_SEED sets the first seed.
+// Random choices that a failure can repeat: WEFT_STRESS_SEED sets the first seed. It is printed, so
+// that a hang names it, too.
 #pragma once
 
 #include <cstdint>
 #include <cstdlib>
+#include <iostream>
 #include <random>
 
 namespace weft_test {
 
 inline std::uint64_t first_seed() {
   const char* text = std::getenv("WEFT_STRESS_SEED");
-  if (text != nullptr && *text != '\0') return std::strtoull(text, nullptr, 10);
-  return std::random_device()();
+  const bool given = text != nullptr && *text != '\0';
+  const std::uint64_t seed = given ? std::strtoull(text, nullptr, 10) : std::random_device()();
+  std::cerr << "WEFT_STRESS_SEED=" << seed << std::endl;
+  return seed;
 }
 
 class chance {
