@@ -5,8 +5,10 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "result.hpp"
 
@@ -26,12 +28,7 @@ std::vector<socket_address> resolver::look_up(const std::string& host, std::uint
   if (answer numeric = ask(host, service, AI_NUMERICHOST); numeric.error.empty())
     return std::move(numeric.addresses);
 
-  std::call_once(started_, [this] {
-    for (int i = 0; i < threads; ++i)
-      std::thread([questions = weft::recv_chan<question>(questions_)] {
-        serve(questions);
-      }).detach();
-  });
+  start_threads();
   const question asked{host, service, weft::chan<answer>(1)};
   std::optional<answer> got;
   if (questions_.send_until(asked, deadline) != weft::chan_status::ok ||
@@ -39,6 +36,14 @@ std::vector<socket_address> resolver::look_up(const std::string& host, std::uint
     throw failure(verdict::timed_out, phase::resolve, "time-out");
   if (!got->error.empty()) throw failure(verdict::not_connected, phase::resolve, got->error);
   return std::move(got->addresses);
+}
+
+void resolver::start_threads() {
+  const std::lock_guard lock(starting_);
+  if (std::exchange(started_, true)) return;
+  for (int i = 0; i < threads; ++i) {
+    std::thread([questions = weft::recv_chan<question>(questions_)] { serve(questions); }).detach();
+  }
 }
 
 void resolver::serve(const weft::recv_chan<question>& questions) {

@@ -4,7 +4,6 @@
 #include <sys/socket.h>
 
 #include <cstdint>
-#include <mutex>
 #include <string>
 #include <vector>
 #include <weft/weft.hpp>
@@ -45,7 +44,10 @@ class resolver {
   static answer ask(const std::string& host, const std::string& port, int flags);
   static void serve(const weft::recv_chan<question>& questions);
 
-  std::once_flag started_;
+  void start_threads();
+
+  weft::mutex starting_;
+  bool started_ = false;
   weft::chan<question> questions_;
 };
 

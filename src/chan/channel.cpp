@@ -60,7 +60,7 @@ void channel::detach_all_locked(queue& q) noexcept {
     // Held, its owner cannot be woken and leave meanwhile. One that is claimed comes to unlink.
     if (n->owner->word.hold()) {
       q.remove(n);
-      n->where = wait_node::place::detached;
+      set_place(*n, wait_node::place::detached);
       n->owner->word.unhold();
     }
     n = next;
@@ -102,11 +102,11 @@ void channel::link_locked(wait_node& n, direction d) noexcept {
 
 void channel::unlink_locked(wait_node& n, direction d) noexcept {
   queue& q = d == direction::send ? sender_.waiting : receiver_.waiting;
-  if (n.where == wait_node::place::linked) {
+  if (get_place(n) == wait_node::place::linked) {
     q.remove(&n);
-  } else if (n.where == wait_node::place::popped) {
+  } else if (get_place(n) == wait_node::place::popped) {
     --q.stale;
-    n.where = wait_node::place::outside;
+    set_place(n, wait_node::place::outside);
   }
 }
 
@@ -119,12 +119,12 @@ wait_node* channel::claim_first(queue& q) noexcept {
     // won alone does not: it must not be touched after the wake.
     const bool shares = n->shares_owner;
     if (shares) {
-      n->where = wait_node::place::popped;
+      set_place(*n, wait_node::place::popped);
       ++q.stale;
     }
     if (owner->word.claim(claim_case + n->index)) return n;
     if (!shares) {
-      n->where = wait_node::place::popped;
+      set_place(*n, wait_node::place::popped);
       ++q.stale;
     }
   }
@@ -474,7 +474,7 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_to_meet(channel* c, worker* w, goroutine
 // A wait that no partner has ended: takes back the node, and throws what there is to throw.
 [[gnu::noinline, gnu::cold]] void channel::leave_after(wait_node& node, direction d,
                                                        std::uint32_t won) {
-  if (node.where != wait_node::place::detached) {
+  if (get_place(node) != wait_node::place::detached) {
     lock();
     unlink_locked(node, d);
     unlock_and_leave();

@@ -98,7 +98,7 @@ class channel {
     }
     wait_node* pop_front() noexcept {
       wait_node* n = nodes.first;
-      n->where = wait_node::place::outside;
+      set_place(*n, wait_node::place::outside);
       nodes.first = n->next;
       if (n->next != nullptr) {
         n->next->previous = nullptr;

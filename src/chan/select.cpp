@@ -45,7 +45,7 @@ class selection {
       select_case_core& c = *cases_[i];
       c.position = i;
       c.lost_by_close = false;
-      c.node.where = wait_node::place::outside;
+      set_place(c.node, wait_node::place::outside);
       if (c.kind == case_kind::otherwise) {
         otherwise_ = static_cast<std::int64_t>(i);
       } else if (c.kind == case_kind::timeout) {
@@ -151,7 +151,7 @@ class selection {
     select_case_core* all = nullptr;
     for (std::uint32_t i = 0; i < count_; ++i) {
       select_case_core& c = *cases_[i];
-      if (!is_on_channel(c) || c.node.where == wait_node::place::detached) continue;
+      if (!is_on_channel(c) || get_place(c.node) == wait_node::place::detached) continue;
       c.next_to_lock = all;
       all = &c;
     }
@@ -290,7 +290,7 @@ class selection {
       c.node.owner = who;
       c.node.index = i;
       c.node.shares_owner = true;
-      c.node.where = wait_node::place::outside;
+      set_place(c.node, wait_node::place::outside);
       if (is_on_channel(c)) c.on->link_locked(c.node, direction_of(c));
     }
   }
@@ -300,7 +300,7 @@ class selection {
     lock_all();
     for (std::uint32_t i = 0; i < count_; ++i) {
       select_case_core& c = *cases_[i];
-      if (is_on_channel(c) && c.node.where != wait_node::place::detached) {
+      if (is_on_channel(c) && get_place(c.node) != wait_node::place::detached) {
         c.on->unlink_locked(c.node, direction_of(c));
       }
     }
@@ -308,7 +308,7 @@ class selection {
     for (std::uint32_t i = 0; has_sources_ && i < count_; ++i) {
       select_case_core& c = *cases_[i];
       if (c.kind == case_kind::source) c.source->disarm(c);
-      c.node.where = wait_node::place::outside;
+      set_place(c.node, wait_node::place::outside);
     }
   }
 

@@ -89,7 +89,7 @@ struct park_arguments {
 };
 
 // Opens the word under the last lock that it takes, arms the timer, lets go of the object: see
-// the invariants in sched/switching.cpp. Whoever claims the word from then on makes the goroutine
+// the invariants in sched/switching.hpp. Whoever claims the word from then on makes the goroutine
 // run, which takes each of these locks before it leaves the frames that are used here.
 inline void commit_park(worker* now_on, goroutine* from, void* a) noexcept {
   const park_arguments arguments = *static_cast<park_arguments*>(a);
@@ -147,21 +147,21 @@ struct node_list {
   wait_node* last = nullptr;
 
   void push_back(wait_node* n) noexcept {
-    n->where = wait_node::place::linked;
+    set_place(*n, wait_node::place::linked);
     n->next = nullptr;
     n->previous = last;
     (last != nullptr ? last->next : first) = n;
     last = n;
   }
   void push_front(wait_node* n) noexcept {
-    n->where = wait_node::place::linked;
+    set_place(*n, wait_node::place::linked);
     n->previous = nullptr;
     n->next = first;
     (first != nullptr ? first->previous : last) = n;
     first = n;
   }
   void remove(wait_node* n) noexcept {
-    n->where = wait_node::place::outside;
+    set_place(*n, wait_node::place::outside);
     (n->previous != nullptr ? n->previous->next : first) = n->next;
     (n->next != nullptr ? n->next->previous : last) = n->previous;
   }

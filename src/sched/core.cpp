@@ -59,6 +59,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   watcher_ = nullptr;
   stuck_ = 0;
   extra_ = 0;
+  refused_ = 0;
   idle_ = retired_ = nullptr;
   idle_count_ = 0;
   spawned_outside_ = 0;
@@ -125,6 +126,11 @@ void run_worker(worker* w) {
 #if WEFT_TSAN
   w->tsan_fibre = __tsan_get_current_fiber();
 #endif
+  // The thread's own storage comes about here, and the goroutines that it runs use it (errno):
+  // each resume acquires this, which nobody releases again.
+  tsan_blind::end();
+  order_before(w);
+  tsan_blind::begin();
   w->coarse_now.store(steady_now(), std::memory_order_relaxed);
   for (;;) {
     runnable next;
@@ -383,8 +389,8 @@ runnable runtime_core::find_work(worker* w) noexcept {
       r = w->queue.pick();
     }
     if (!r) {
-      const unsigned active = nominal_ + extra_.load(std::memory_order_relaxed) -
-                              std::min(idle_count_.load(std::memory_order_relaxed), nominal_);
+      const unsigned all = worker_target();
+      const unsigned active = all - std::min(idle_count_.load(std::memory_order_relaxed), all);
       if (!w->searching && 2 * searching_.load(std::memory_order_relaxed) < active) {
         w->searching = true;
         searching_.fetch_add(1, std::memory_order_seq_cst);
@@ -500,20 +506,19 @@ void runtime_core::wake_searcher() noexcept {
     searching_.fetch_sub(1, std::memory_order_seq_cst);
     return;
   }
-  wake_worker(w, true);
+  // Out of the list for good then: its thread would be refused again.
+  if (!wake_worker(w, true)) refused_.fetch_add(1, std::memory_order_seq_cst);
 }
 
 // The worker is out of the idle list.
-void runtime_core::wake_worker(worker* w, bool to_search) noexcept {
+bool runtime_core::wake_worker(worker* w, bool to_search) noexcept {
   w->chosen_to_search.store(to_search, std::memory_order_relaxed);
   if (w->state.load(std::memory_order_acquire) == worker_state::unstarted) {
     w->searching = to_search;
-    if (!start_thread(w)) {
-      w->searching = false;
-      if (to_search) searching_.fetch_sub(1, std::memory_order_seq_cst);
-      // Not put back: the thread would be refused again.
-    }
-    return;
+    if (start_thread(w)) return true;
+    w->searching = false;
+    if (to_search) searching_.fetch_sub(1, std::memory_order_seq_cst);
+    return false;
   }
   w->signal.store(1, std::memory_order_seq_cst);  // against in_poller in sleep()
   if (w->in_poller.load(std::memory_order_seq_cst)) {
@@ -521,6 +526,7 @@ void runtime_core::wake_worker(worker* w, bool to_search) noexcept {
   } else {
     futex_wake(&w->signal);
   }
+  return true;
 }
 
 // Returns when there may be something to do.
@@ -551,7 +557,7 @@ bool runtime_core::sleep(worker* w) noexcept {
       w->coarse_now.store(now, std::memory_order_relaxed);
       std::int64_t until = w->wheel.next_due();
       if (watch) {
-        const unsigned all = nominal_ + extra_.load(std::memory_order_relaxed);
+        const unsigned all = worker_target();
         const unsigned resting = idle_count_.load(std::memory_order_seq_cst) +
                                  stuck_.load(std::memory_order_relaxed);
         if (resting < all) until = std::min(until, now + interval);
@@ -624,8 +630,7 @@ bool runtime_core::sleep(worker* w) noexcept {
 }
 
 bool runtime_core::all_idle() const noexcept {
-  return idle_count_.load(std::memory_order_seq_cst) ==
-         nominal_ + extra_.load(std::memory_order_relaxed);
+  return idle_count_.load(std::memory_order_seq_cst) == worker_target();
 }
 
 bool runtime_core::is_quiescent() const noexcept {
@@ -719,7 +724,12 @@ void runtime_core::add_stand_in() noexcept {
     }
   }
   extra_.fetch_add(1, std::memory_order_seq_cst);
-  wake_worker(w, false);
+  if (wake_worker(w, false)) return;
+  extra_.fetch_sub(1, std::memory_order_seq_cst);
+  std::lock_guard guard(idle_lock_);
+  w->next_idle = retired_;
+  retired_ = w;
+  w->retired = true;
 }
 
 void runtime_core::monitor_once(std::int64_t now) noexcept {

@@ -182,7 +182,7 @@ class runtime_core {
   bool anything_to_take(worker*) noexcept;
   void stop_searching(worker*, bool found) noexcept;
   void wake_searcher() noexcept;
-  void wake_worker(worker*, bool to_search) noexcept;
+  bool wake_worker(worker*, bool to_search) noexcept;  // false: its thread was refused
   void push_idle(worker*) noexcept;
   bool remove_idle(worker*) noexcept;
   worker* pop_idle() noexcept;
@@ -194,6 +194,11 @@ class runtime_core {
   void monitor_once(std::int64_t now) noexcept;
   void add_stand_in() noexcept;
   bool all_idle() const noexcept;
+  // Workers that could be idle.
+  unsigned worker_target() const noexcept {
+    return nominal_ + extra_.load(std::memory_order_relaxed) -
+           refused_.load(std::memory_order_relaxed);
+  }
   void claim_parked(claim_value, wake_list&) noexcept;
   worker* make_worker(unsigned index);
   template <class Visit>
@@ -229,6 +234,7 @@ class runtime_core {
   std::atomic<unsigned> stuck_{0};        // workers marked stuck
   std::atomic<unsigned> extra_{0};        // stand-ins that are not retired
   worker* retired_ = nullptr;             // guarded by idle_lock_
+  std::atomic<unsigned> refused_{0};      // workers whose thread the system refused
   std::atomic<unsigned> threads_{0};
   std::atomic<bool> told_bound_{false};
 

@@ -31,7 +31,7 @@ struct goroutine {
   std::atomic<const char*> waits_for;      // a string constant
   std::atomic<std::int64_t> waits_since;   // the worker's coarse time
   std::atomic<bool> waits_on;              // the end of its run does not end this wait
-  std::string* name;                       // guarded by the lock in src/runtime/names.cpp
+  std::string* name;                       // guarded by the lock in src/runtime/report.cpp
   // By the goroutine itself.
   exception_globals saved_exceptions;
   bool has_saved_exceptions;

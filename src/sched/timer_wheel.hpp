@@ -6,8 +6,8 @@
 // tick differs from the wheel's, and moves down when the wheel gets there.
 //
 // Nodes live in their owners' memory. When remove() has returned, or expire() has called back, the
-// wheel does not touch the node again. A callback runs under the lock, may only claim, and names
-// the waiter to wake or a function to run once the lock is dropped.
+// wheel does not touch the node again. A sleeper is claimed under the lock and woken after it; a
+// function is called after it, with the node out of the wheel.
 //
 // Who expires a wheel: its worker; where that does not move, any other.
 // Proved by: tests/unit/timer_wheel_test.cpp.

@@ -65,18 +65,7 @@ std::atomic<long>& mprotect_budget() noexcept {
   return budget;
 }
 
-enum class guard_way { vectored, single, protect };
-std::atomic<guard_way> way{guard_way::vectored};
-
-bool guard_page(char* page) noexcept {
-  if (way.load(std::memory_order_relaxed) != guard_way::protect) {
-    if (madvise(page, page_size(), MADV_GUARD_INSTALL) == 0) return true;
-    // A locked mapping refuses it too: then only this slab falls back.
-    if (last_error() == EINVAL) way.store(guard_way::protect, std::memory_order_relaxed);
-  }
-  if (mprotect_budget().fetch_sub(1, std::memory_order_relaxed) <= 0) return false;
-  return mprotect(page, page_size(), PROT_NONE) == 0;
-}
+std::atomic<bool> has_vectored{true};  // process_madvise on oneself: a kernel of 2025, no seccomp
 
 }  // namespace
 
@@ -140,15 +129,26 @@ bool stack_pool::add_slab_locked() noexcept {
     munmap(base, count * spacing_);
     return false;
   }
-  ::new (s) slab{slabs_.load(std::memory_order_relaxed), static_cast<char*>(base), count, 0};
+  ::new (s) slab{slabs_.load(std::memory_order_relaxed), static_cast<char*>(base), count, false, 0};
   stacks_ += count;
   slabs_.store(s, std::memory_order_release);  // pairs with for_each_block
   return true;
 }
 
+// A slab in which the kernel refuses guards (too old, or mlockall) uses mprotect; the next one
+// tries anew.
+bool stack_pool::guard_page(slab& s, char* page) noexcept {
+  if (!s.protects) {
+    if (madvise(page, page_size(), MADV_GUARD_INSTALL) == 0) return true;
+    s.protects = true;
+  }
+  if (mprotect_budget().fetch_sub(1, std::memory_order_relaxed) <= 0) return false;
+  return mprotect(page, page_size(), PROT_NONE) == 0;
+}
+
 void stack_pool::guard_locked(slab& s, std::uint32_t from, std::uint32_t to) noexcept {
   const std::size_t page = page_size();
-  if (way.load(std::memory_order_relaxed) == guard_way::vectored) {
+  if (!s.protects && has_vectored.load(std::memory_order_relaxed)) {
     iovec pages[guard_batch];
     for (std::uint32_t i = from; i < to; ++i) pages[i - from] = {s.base + i * spacing_, page};
     const auto done = syscall(SYS_process_madvise, PIDFD_SELF, pages, to - from,
@@ -156,11 +156,13 @@ void stack_pool::guard_locked(slab& s, std::uint32_t from, std::uint32_t to) noe
     if (done >= 0) {
       from += static_cast<std::uint32_t>(static_cast<std::size_t>(done) / page);
     } else {
-      way.store(guard_way::single, std::memory_order_relaxed);
+      has_vectored.store(false, std::memory_order_relaxed);
     }
   }
   for (; from < to; ++from) {
-    if (!guard_page(s.base + from * spacing_)) unguarded_.fetch_add(1, std::memory_order_relaxed);
+    if (!guard_page(s, s.base + from * spacing_)) {
+      unguarded_.fetch_add(1, std::memory_order_relaxed);
+    }
   }
 }
 

@@ -54,6 +54,7 @@ class stack_pool {
     slab* next;
     char* base;
     std::uint32_t count;
+    bool protects;  // guards by mprotect
     std::atomic<std::uint32_t> used;
   };
 
@@ -61,6 +62,7 @@ class stack_pool {
   void* block_of(const slab&, std::uint32_t index) const noexcept;
   bool add_slab_locked() noexcept;
   void guard_locked(slab&, std::uint32_t from, std::uint32_t to) noexcept;
+  bool guard_page(slab&, char* page) noexcept;
 
   const std::size_t size_;     // usable bytes, control block included
   const std::size_t spacing_;  // size_ and the guard page

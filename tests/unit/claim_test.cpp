@@ -67,7 +67,7 @@ TEST_CASE("a claim waits while the word is held, then wins") {
 }
 
 TEST_CASE("of many claimers and holders exactly one wins each round") {
-  const auto rounds = static_cast<std::uint32_t>(weft_test::scaled(20'000));
+  const auto rounds = static_cast<std::uint32_t>(weft_test::scaled(5'000));
   constexpr std::uint32_t claimers = 3;
   claim_word word;
   std::atomic<std::uint32_t> round = 0;

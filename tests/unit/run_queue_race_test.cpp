@@ -136,7 +136,7 @@ TEST_CASE("an owner against thieves loses and doubles nothing") {
   const std::uint64_t seed = weft_test::first_seed();
   CAPTURE(with_membarrier, blocks, thieves, seed);
   arena a(seed);
-  a.play(blocks, int(weft_test::scaled(blocks ? 100'000 : 400'000)), thieves);
+  a.play(blocks, int(weft_test::scaled(blocks ? 20'000 : 200'000)), thieves);
   CHECK_FALSE(a.was_any_doubled());
   CHECK(a.everything() == kinds * of_a_kind);
   if (blocks) CHECK(a.stolen() > 0);

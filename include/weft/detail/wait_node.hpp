@@ -2,6 +2,7 @@
 // which does not return before every queue has let go of it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace weft::detail {
@@ -21,11 +22,20 @@ struct wait_node {
   wait_node* previous = nullptr;
   waiter* owner = nullptr;
   std::uint32_t index = 0;      // the claim value of this node, see claim_word
-  place where = place::outside;
+  place where = place::outside;  // written under the queue's lock; see get_place
   bool shares_owner = false;    // one of several nodes of a select
   bool closed = false;          // claimed by close(), not by a partner
   const sender_type* sender = nullptr;  // a send: how its value is copied or moved
   void* element = nullptr;      // a send: its value; a receive: its std::optional
 };
+
+// A select reads the places of its nodes before it has every lock; `detached` is final, and with any
+// other value it takes the lock.
+inline wait_node::place get_place(wait_node& n) noexcept {
+  return std::atomic_ref(n.where).load(std::memory_order_relaxed);
+}
+inline void set_place(wait_node& n, wait_node::place p) noexcept {
+  std::atomic_ref(n.where).store(p, std::memory_order_relaxed);
+}
 
 }  // namespace weft::detail

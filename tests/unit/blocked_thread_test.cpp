@@ -1,0 +1,185 @@
+// Goroutines that keep their thread, in a plain blocking call or by computing, hold up nobody.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <iostream>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include <weft/weft.hpp>
+
+#include "conformance/collect.hpp"
+#include "support/catch.hpp"
+#include "support/child.hpp"
+#include "unit/own_stderr.hpp"
+
+using namespace std::chrono_literals;
+
+namespace {
+
+// A pipe whose reads block the thread.
+struct plain_pipe {
+  plain_pipe() {
+    if (pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
+  }
+  plain_pipe(const plain_pipe&) = delete;
+  plain_pipe& operator=(const plain_pipe&) = delete;
+  ~plain_pipe() {
+    close(ends[0]);
+    close(ends[1]);
+  }
+  bool block() {
+    char byte = 0;
+    return read(ends[0], &byte, 1) == 1;
+  }
+  void release() { [[maybe_unused]] const auto n = write(ends[1], "x", 1); }
+  std::array<int, 2> ends{};
+};
+
+// Two threads for everything, both of them kept, while somebody has to go on.
+WEFT_CHILD_CASE("all-threads-kept") {
+  weft_test::own_stderr err;
+  plain_pipe gate;
+  std::atomic<bool> said = false;
+  std::thread outside([&] {
+    err.wait_for("max_threads");
+    said = true;
+    gate.release();
+    gate.release();
+  });
+  weft::run({.workers = 1, .max_threads = 2, .detect_deadlock = false}, [&] {
+    weft::wait_group group;
+    for (int i = 0; i < 2; ++i) group.go([&] { gate.block(); });
+    group.go([&] {
+      while (!said) weft::sleep_for(1ms);
+    });
+    group.wait();
+  });
+  outside.join();
+  std::cout << "all done\n";
+}
+
+}  // namespace
+
+TEST_CASE("a plain blocking call holds up neither others nor timers") {
+  const unsigned workers = GENERATE(1u, 2u);
+  const int blocked = GENERATE(1, 5);
+  CAPTURE(workers, blocked);
+  std::atomic<int> came_back = 0;
+  int slept = 0;
+  weft::run({.workers = workers}, [&] {
+    plain_pipe gate;
+    weft::wait_group group;
+    for (int i = 0; i < blocked; ++i) {
+      group.go([&] { came_back += gate.block(); });
+    }
+    group.go([&] {
+      for (; slept < 10; ++slept) weft::sleep_for(1ms);
+      if (came_back == 0) {
+        for (int i = 0; i < blocked; ++i) gate.release();
+      }
+    });
+    group.wait();
+  });
+  CHECK(slept == 10);
+  CHECK(came_back == blocked);
+}
+
+TEST_CASE("main itself blocks its thread; what it started before goes on") {
+  weft::run({.workers = 1}, [] {
+    plain_pipe gate;
+    weft::chan<int> c;
+    weft::go([=] { c.send(1); });
+    weft::go([&, c] {
+      if (c.recv() == 1) gate.release();
+    });
+    CHECK(gate.block());
+  });
+}
+
+TEST_CASE("a long computation holds up nobody") {
+  const unsigned workers = GENERATE(1u, 2u);
+  const unsigned computing = GENERATE(1u, 3u);
+  std::atomic<bool> enough = false;
+  std::atomic<unsigned> ended = 0;
+  weft::run({.workers = workers}, [&] {
+    weft::wait_group group;
+    for (unsigned i = 0; i < computing; ++i) {
+      group.go([&] {
+        while (!enough) {
+        }
+        ++ended;
+      });
+    }
+    group.go([&] {
+      for (int i = 0; i < 5; ++i) weft::sleep_for(1ms);
+      enough = true;
+    });
+    group.wait();
+  });
+  CHECK(ended == computing);
+}
+
+TEST_CASE("descriptors are watched although the only worker is kept") {
+  weft::run({.workers = 1}, [] {
+    plain_pipe gate;
+    auto ends = weft::pipe();
+    weft::wait_group group;
+    group.go([&] {
+      std::array<std::byte, 1> byte{};
+      if (ends.reader.read(byte) == 1) gate.release();
+    });
+    weft_test::until_parked(1);
+    std::thread outside([&] { ends.writer.write("x"); });
+    CHECK(gate.block());
+    outside.join();
+    group.wait();
+  });
+}
+
+TEST_CASE("those who wait behind a goroutine that blocks are taken over, not only new ones") {
+  weft::run({.workers = 1}, [] {
+    plain_pipe gate;
+    weft::chan<int> many(100);
+    weft::wait_group group;
+    for (int i = 0; i < 20; ++i) {
+      group.go([=] {
+        weft::yield();
+        many.send(i);
+      });
+    }
+    group.go([&] {
+      int sum = 0;
+      for (int i = 0; i < 20; ++i) sum += *many.recv();
+      if (sum == 190) gate.release();
+    });
+    CHECK(gate.block());
+    group.wait();
+  });
+}
+
+TEST_CASE("when all threads are kept the process says so and goes on when one comes back") {
+  const auto child = weft_test::run_child("all-threads-kept");
+  CHECK(child.out == "all done\n");
+  CHECK(child.exit_code == 0);
+}
+
+TEST_CASE("threads that stood in are gone after the run") {
+  for (int round = 0; round < 3; ++round) {
+    weft::runtime r({.workers = 2});
+    plain_pipe gate;
+    std::atomic<int> came_back = 0;
+    for (int i = 0; i < 4; ++i) r.go([&] { came_back += gate.block(); });
+    r.run([] { weft::sleep_for(1ms); });
+    CHECK(r.stats().threads >= 3);
+    for (int i = 0; i < 4; ++i) gate.release();
+    r.run([&] {
+      while (came_back != 4) weft::yield();
+    });
+  }
+}

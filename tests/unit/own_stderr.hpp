@@ -1,0 +1,45 @@
+#pragma once
+
+// What this process, a child, says on stderr, for its own threads to wait for.
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+namespace weft_test {
+
+class own_stderr {
+ public:
+  own_stderr() {
+    if (pipe2(ends_.data(), O_CLOEXEC) != 0 || dup2(ends_[1], STDERR_FILENO) < 0) {
+      throw std::system_error(errno, std::generic_category(), "pipe2");
+    }
+  }
+  own_stderr(const own_stderr&) = delete;
+  own_stderr& operator=(const own_stderr&) = delete;
+  ~own_stderr() {
+    close(ends_[0]);
+    close(ends_[1]);
+  }
+
+  // Blocks the thread until a line with this text has come.
+  void wait_for(std::string_view text) {
+    std::string line;
+    for (char c = 0; read(ends_[0], &c, 1) == 1;) {
+      line += c;
+      if (c != '\n') continue;
+      if (line.find(text) != std::string::npos) return;
+      line.clear();
+    }
+  }
+
+ private:
+  std::array<int, 2> ends_{};
+};
+
+}  // namespace weft_test
