@@ -33,7 +33,8 @@ bool finish_joined(seed*) noexcept;          // by the goroutine; false: the han
 bool detach_joined(seed*) noexcept;          // by the handle; true: the goroutine has ended, free it
 bool is_joined_done(const seed*) noexcept;
 void wait_joined(seed*);
-void report_dropped_exception(std::exception_ptr);  // uncaught, or counted while another is in flight
+// Uncaught; or counted, if the handle was dropped while another exception was in flight.
+void report_dropped_exception(std::exception_ptr, bool while_in_flight);
 [[noreturn]] void throw_no_result(const char* why);
 
 // What a joined goroutine leaves in its seed's storage: the value, where it fits, or a pointer.
@@ -101,9 +102,10 @@ template <class R>
 void drop_result(seed* s) {
   if (s->ended == outcome::exception) {
     std::exception_ptr error = stored_exception(s);
+    const bool in_flight = s->dropped_in_flight;
     destroy_result<R>(s);
     recycle_seed(s);
-    report_dropped_exception(std::move(error));
+    report_dropped_exception(std::move(error), in_flight);
   } else {
     destroy_result<R>(s);
     recycle_seed(s);

@@ -297,7 +297,9 @@ class select_case {
   template <class V>
   void value(V&& v) {
     using T = std::decay_t<V>;
-    auto* box = static_cast<std::optional<T>*>(self_->value_box(type_key<T>()));
+    auto* box = self_ == nullptr
+                    ? nullptr
+                    : static_cast<std::optional<T>*>(self_->value_box(type_key<T>()));
     if (box == nullptr) {
       detail::throw_select_misuse("select_case::value: not a send of a value of this type");
     }

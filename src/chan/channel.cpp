@@ -131,6 +131,23 @@ wait_node* channel::claim_first(queue& q) noexcept {
   return nullptr;
 }
 
+// The claimed waiter's value could not be moved. It comes back here, so it is counted.
+void channel::tell_to_retry(queue& q, wait_node& n) noexcept {
+  if (!n.shares_owner) {
+    set_place(n, wait_node::place::popped);
+    ++q.stale;
+  }
+  n.owner->word.change_to_retry();
+}
+
+bool channel::come_back(wait_node& n, direction d) noexcept {
+  lock();
+  unlink_locked(n, d);
+  const bool gone = dying_;
+  unlock_and_leave();
+  return !gone;
+}
+
 // ---- The ring ------------------------------------------------------------------------------
 
 // Under the send side's lock; false: full.
@@ -174,7 +191,7 @@ void channel::refill_locked(wake_list& wakes) noexcept {
     try {
       put_in_ring(n->element, *n->sender);
     } catch (...) {
-      owner->word.change_to_retry();
+      tell_to_retry(sender_.waiting, *n);
     }
     wakes.add(owner);
   }
@@ -189,7 +206,7 @@ attempt channel::send_locked(void* value, const sender_type& how, wake_list& wak
     try {
       how.give(n->element, value);
     } catch (...) {
-      owner->word.change_to_retry();
+      tell_to_retry(receiver_.waiting, *n);
       wakes.add(owner);
       throw;
     }
@@ -213,7 +230,7 @@ attempt channel::receive_locked(void* box, wake_list& wakes) {
     try {
       n->sender->give(box, n->element);
     } catch (...) {
-      owner->word.change_to_retry();
+      tell_to_retry(sender_.waiting, *n);
       wakes.add(owner);
       throw;
     }
@@ -325,13 +342,20 @@ channel::stamp channel::look(direction d, bool& maybe_ready) const noexcept {
   if (capacity_ == 0) {
     const queue& partners = d == direction::send ? receiver_.waiting : sender_.waiting;
     s.a = partners.arrivals.load(std::memory_order_acquire);
-    maybe_ready = s.closed || partners.any.load(std::memory_order_acquire);
+    s.b = partners.any.load(std::memory_order_acquire) ? 1 : 0;
+    maybe_ready = s.closed || s.b != 0;
   } else {
-    s.a = receiver_.position.load(std::memory_order_acquire);
-    s.b = sender_.position.load(std::memory_order_acquire);
-    // A receive may be counted before the send that it took from: b < a, and there is room.
-    maybe_ready = s.closed ||
-                  (d == direction::send ? s.b < s.a || s.b - s.a < capacity_ : s.a != s.b);
+    // One's own end first: what is then seen of the other was so at that moment.
+    if (d == direction::send) {
+      s.b = sender_.position.load(std::memory_order_acquire);
+      s.a = receiver_.position.load(std::memory_order_acquire);
+      // A receive may be counted before the send that it took from: b < a, and there is room.
+      maybe_ready = s.closed || s.b < s.a || s.b - s.a < capacity_;
+    } else {
+      s.a = receiver_.position.load(std::memory_order_acquire);
+      s.b = sender_.position.load(std::memory_order_acquire);
+      maybe_ready = s.closed || s.a != s.b;
+    }
   }
   return s;
 }
@@ -393,7 +417,10 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const send
       if (C == on_closed::exception) throw_closed();
       return chan_status::closed;
     }
-    if (won == claim_retry) continue;
+    if (won == claim_retry) {
+      if (c->come_back(node, D)) continue;
+      return wait_for_nothing(limit, chan_status::timeout, "a channel that is gone");
+    }
     c->leave_after(node, D, won);
     return chan_status::timeout;
   }
@@ -435,7 +462,7 @@ WEFT_SWITCHING channel::meeting channel::try_meet(worker* w, void* element,
       n->sender->give(element, n->element);
     }
   } catch (...) {
-    owner->word.change_to_retry();
+    tell_to_retry(partners, *n);
     sender_.lock.unlock();
     wake(owner);
     throw;
@@ -465,9 +492,16 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_to_meet(channel* c, worker* w, goroutine
   switch_away(w, self, &commit_unlock, &c->lock_of_meetings());
   order_after(&self->wait);
   const std::uint32_t won = self->wait.word.close();
-  if (won == claim_case && !node.closed) [[likely]] return chan_status::ok;
-  // Closed, to be tried again, or ended otherwise: the general way says or does it.
-  if (won != claim_case && won != claim_retry) c->leave_after(node, D, won);
+  if (won == claim_case) [[likely]] {
+    // The channel may be gone by now.
+    if (!node.closed) return chan_status::ok;
+    if (C == on_closed::exception) throw_closed();
+    return chan_status::closed;
+  }
+  if (won != claim_retry) c->leave_after(node, D, won);  // throws
+  if (!c->come_back(node, D)) {
+    return wait_for_nothing(deadline::never(), chan_status::timeout, "a channel that is gone");
+  }
   return wait_on<D, C>(c, element, how, deadline::never());
 }
 

@@ -14,7 +14,7 @@
 // last_touch: the unlock is the last touch of an operation; wakes come after it. So whoever got
 //   the value may drop the last handle at once.
 // counted_out: a popped node whose owner still comes back here (it lost a claim, or is one of
-//   several of a select) is counted in `stale` until then. The last handle's destructor detaches
+//   several of a select, or is told to look again) is counted in `stale` until then. The last handle's destructor detaches
 //   the waiting nodes, whose owners then wait for ever, and leaves the memory to the last owner
 //   that comes back, if any.
 // Values move under the locks. A throwing move leaves every claim decided: the partner is told to
@@ -43,6 +43,7 @@ class channel {
   static channel* make(const element_type&, std::size_t capacity);
   void retain() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept;
+  bool has_one_handle() const noexcept { return handles_.load(std::memory_order_acquire) == 1; }
 
   // Never wait. May throw what T's copy or move throws, with all locks let go.
   attempt try_send(void* value, const sender_type& how);
@@ -57,6 +58,8 @@ class channel {
   attempt receive_locked(void* box, wake_list&);
   void link_locked(wait_node&, direction) noexcept;
   void unlink_locked(wait_node&, direction) noexcept;
+  // A waiter that was told to look again: counts it out. False: the channel is gone.
+  bool come_back(wait_node&, direction) noexcept;
 
   void close();
   bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
@@ -89,8 +92,9 @@ class channel {
 
     void push_back(wait_node* n) noexcept {
       nodes.push_back(n);
-      arrivals.store(arrivals.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+      // In this order, or a look in between would miss it twice.
       any.store(true, std::memory_order_release);
+      arrivals.store(arrivals.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
     void remove(wait_node* n) noexcept {
       nodes.remove(n);
@@ -133,6 +137,7 @@ class channel {
   bool take_from_ring(void* box);
   void refill_locked(wake_list&) noexcept;
   wait_node* claim_first(queue&) noexcept;
+  void tell_to_retry(queue&, wait_node&) noexcept;
   void close_queue_locked(queue&, wake_list&) noexcept;
   void detach_all_locked(queue&) noexcept;
   bool nobody_comes_back() const noexcept;

@@ -11,8 +11,8 @@
 //   a could both find nothing.
 // no_self_meeting: a select looks for partners before its own nodes are linked, under one and the
 //   same locking.
-// frame_stays: after the wait every lock is taken once more, the winner's too, before this returns:
-//   so the commit, which still unlocks or arms sources, is through with the frame.
+// frame_stays: the commit's last touch is `committed_`, for which the woken select waits before it
+//   does anything with its cases.
 // Proved by: tests/conformance/select_*.cpp, tests/stress/select_*.cpp.
 #include "weft/select.hpp"
 
@@ -23,6 +23,7 @@
 #include "base/futex.hpp"
 #include "chan/channel.hpp"
 #include "park/park.hpp"
+#include "sched/current.hpp"
 
 namespace weft {
 namespace detail {
@@ -39,7 +40,7 @@ bool is_on_channel(const select_case_core& c) noexcept {
 
 class selection {
  public:
-  selection(select_case_core* const* cases, std::size_t count) noexcept
+  selection(select_case_core* const* cases, std::size_t count)
       : cases_(cases), count_(static_cast<std::uint32_t>(count)) {
     for (std::uint32_t i = 0; i < count_; ++i) {
       select_case_core& c = *cases_[i];
@@ -56,6 +57,7 @@ class selection {
         }
       } else if (c.kind == case_kind::source) {
         has_sources_ = true;
+        current_core();  // its poller is needed in the commit, where nothing may be started
       }
     }
   }
@@ -181,17 +183,17 @@ class selection {
     return sorted;
   }
 
-  static select_case_core* drop_duplicates(select_case_core* list) noexcept {
+  select_case_core* drop_duplicates(select_case_core* list) noexcept {
     for (select_case_core* c = list; c != nullptr; c = c->next_to_lock) {
       while (c->next_to_lock != nullptr && c->next_to_lock->on == c->on) {
         c->next_to_lock = c->next_to_lock->next_to_lock;
+        has_duplicates_ = true;
       }
     }
     return list;
   }
 
   void lock_all() noexcept {
-    if (has_sources_) arming_.lock();
     for (select_case_core* c = locks_; c != nullptr; c = c->next_to_lock) c->on->lock();
   }
   void unlock_all() noexcept {
@@ -200,34 +202,22 @@ class selection {
       c->on->unlock();
       c = next;
     }
-    if (has_sources_) arming_.unlock();
   }
   void unlock_all_and_leave() noexcept {
     for (select_case_core* c = locks_; c != nullptr; c = c->next_to_lock) {
       c->on->unlock_and_leave();
     }
-    if (has_sources_) arming_.unlock();
   }
 
-  // The commit: from here on a source or, once its lock is free, a channel may wake the goroutine;
-  // it then waits for all these locks. The list is read before the last unlock.
+  // The commit: from here on a source or, once its lock is free, a channel may wake the goroutine.
   static void commit(void* argument) {
     auto* self = static_cast<selection*>(argument);
-    if (self->has_sources_) {
-      for (std::uint32_t i = 0; i < self->count_; ++i) {
-        select_case_core& c = *self->cases_[i];
-        if (c.kind == case_kind::source) c.source->arm(c);
-      }
+    for (std::uint32_t i = 0; self->has_sources_ && i < self->count_; ++i) {
+      select_case_core& c = *self->cases_[i];
+      if (c.kind == case_kind::source) c.source->arm(c);
     }
-    const bool has_sources = self->has_sources_;
-    select_case_core* c = self->locks_;
-    while (c != nullptr) {
-      select_case_core* next = c->next_to_lock;
-      channel* on = c->on;
-      c = next;
-      on->unlock();
-    }
-    if (has_sources) self->arming_.unlock();
+    self->unlock_all();
+    self->committed_.store(true, std::memory_order_release);  // pairs with unlink_all
   }
 
   // True: a case went on. False: look again, or the fallback was taken.
@@ -256,6 +246,7 @@ class selection {
       return false;
     }
     link_all(scope.who());
+    committed_.store(false, std::memory_order_relaxed);
     locked.self = nullptr;
     const std::uint32_t won = scope.park(&selection::commit, this, limit_);
     unlink_all();
@@ -282,10 +273,20 @@ class selection {
   }
 
   void link_all(waiter* who) noexcept {
-    // From a random place on: of several cases on one channel none is always first in its queue.
-    const std::uint32_t from = count_ > 1 ? random_below(count_) : 0;
+    // Of several cases on one channel each must be as likely to come first in its queue.
+    constexpr std::uint32_t most = 64;
+    std::uint32_t order[most];
+    const bool shuffle = has_duplicates_ && count_ <= most;
+    if (shuffle) {
+      for (std::uint32_t i = 0; i < count_; ++i) {
+        const std::uint32_t j = random_below(i + 1);
+        order[i] = order[j];
+        order[j] = i;
+      }
+    }
+    const bool backwards = has_duplicates_ && !shuffle && random_below(2) != 0;
     for (std::uint32_t k = 0; k < count_; ++k) {
-      const std::uint32_t i = from + k < count_ ? from + k : from + k - count_;
+      const std::uint32_t i = shuffle ? order[k] : backwards ? count_ - 1 - k : k;
       select_case_core& c = *cases_[i];
       c.node.owner = who;
       c.node.index = i;
@@ -296,11 +297,15 @@ class selection {
   }
 
   void unlink_all() noexcept {
+    for (backoff b; !committed_.load(std::memory_order_acquire);) b.wait();
     list_channels();
     lock_all();
-    for (std::uint32_t i = 0; i < count_; ++i) {
-      select_case_core& c = *cases_[i];
-      if (is_on_channel(c) && get_place(c.node) != wait_node::place::detached) {
+    for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
+      select_case_core& c = **at;
+      if (!is_on_channel(c)) continue;
+      if (get_place(c.node) == wait_node::place::detached) {
+        c.on = nullptr;  // gone: as the nil channel from now on
+      } else {
         c.on->unlink_locked(c.node, direction_of(c));
       }
     }
@@ -308,7 +313,6 @@ class selection {
     for (std::uint32_t i = 0; has_sources_ && i < count_; ++i) {
       select_case_core& c = *cases_[i];
       if (c.kind == case_kind::source) c.source->disarm(c);
-      set_place(c.node, wait_node::place::outside);
     }
   }
 
@@ -321,7 +325,8 @@ class selection {
   bool took_fallback_ = false;
   std::size_t chosen_ = 0;
   select_case_core* locks_ = nullptr;
-  spin_lock arming_;  // only with sources, which have no lock that the commit holds
+  bool has_duplicates_ = false;
+  std::atomic<bool> committed_{true};
 };
 
 }  // namespace

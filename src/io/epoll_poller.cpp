@@ -94,6 +94,7 @@ class epoll_poller final : public poller {
     epoll_event events[128];
     const int n = wait(events, 128, until);
     wake_list wakes;
+    std::size_t claimed = 0;
     for (int i = 0; i < n; ++i) {
       if (events[i].data.u64 == wakeup_key) {
         // Only who may block takes it in: the interrupt is for that one.
@@ -104,9 +105,12 @@ class epoll_poller final : public poller {
         continue;
       }
       dispatch(static_cast<int>(events[i].data.u64 & 0xffffffff),
-               static_cast<std::uint32_t>(events[i].data.u64 >> 32), events[i].events, wakes);
+               static_cast<std::uint32_t>(events[i].data.u64 >> 32), events[i].events, wakes,
+               &claimed);
     }
     wakes.wake_all();
+    // Only now: who finds nobody waiting may conclude that nobody is being woken.
+    if (claimed != 0) waiting_.fetch_sub(claimed, std::memory_order_seq_cst);
   }
 
   void interrupt() noexcept override {
@@ -151,7 +155,8 @@ class epoll_poller final : public poller {
     waiting_.fetch_sub(1, std::memory_order_seq_cst);
   }
 
-  void cancel(int fd, wake_list& wakes) noexcept {
+  // What it claims still counts as waiting until `forget`.
+  void cancel(int fd, wake_list& wakes, std::size_t* claimed) noexcept {
     const auto chunk = static_cast<std::size_t>(fd) / chunk_size;
     if (chunk >= most_chunks) return;
     entry* first = chunks_[chunk].load(std::memory_order_acquire);
@@ -159,9 +164,13 @@ class epoll_poller final : public poller {
     entry& e = first[static_cast<std::size_t>(fd) % chunk_size];
     std::lock_guard guard(e.lock);
     ++e.epoch;
-    claim_all_locked(e, event::read, claim_cancelled, wakes);
-    claim_all_locked(e, event::write, claim_cancelled, wakes);
+    claim_all_locked(e, event::read, claim_cancelled, wakes, claimed);
+    claim_all_locked(e, event::write, claim_cancelled, wakes, claimed);
     epoll_ctl(epoll_, EPOLL_CTL_DEL, fd, nullptr);  // fine if it is not there
+  }
+
+  void forget(std::size_t claimed) noexcept {
+    waiting_.fetch_sub(claimed, std::memory_order_seq_cst);
   }
 
   epoll_poller* next_poller = nullptr;
@@ -204,30 +213,35 @@ class epoll_poller final : public poller {
     return last_error() == EPERM ? armed::always_ready : armed::failed;
   }
 
-  void claim_all_locked(entry& e, event what, std::uint32_t value, wake_list& wakes) noexcept {
+  void claim_all_locked(entry& e, event what, std::uint32_t value, wake_list& wakes,
+                        std::size_t* claimed) noexcept {
     node_list& list = e.list(what);
     while (wait_node* n = list.first) {
-      remove_locked(e, what, *n);
+      list.remove(n);
       waiter* owner = n->owner;
-      if (owner->word.claim(value == claim_case ? claim_case + n->index : value)) wakes.add(owner);
+      ++*claimed;
+      // A select has no word for «cancelled»: the case is ready, and the next call says why.
+      const bool as_case = value == claim_case || n->shares_owner;
+      if (owner->word.claim(as_case ? claim_case + n->index : value)) wakes.add(owner);
     }
   }
 
-  void dispatch(int fd, std::uint32_t epoch, std::uint32_t events, wake_list& wakes) noexcept {
+  void dispatch(int fd, std::uint32_t epoch, std::uint32_t events, wake_list& wakes,
+                std::size_t* claimed) noexcept {
     entry& e = chunks_[static_cast<std::size_t>(fd) / chunk_size].load(
         std::memory_order_acquire)[static_cast<std::size_t>(fd) % chunk_size];
     std::lock_guard guard(e.lock);
     if (epoch != e.epoch) return;
     constexpr std::uint32_t both = EPOLLHUP | EPOLLERR;
     if ((events & (EPOLLIN | EPOLLRDHUP | both)) != 0) {
-      claim_all_locked(e, event::read, claim_case, wakes);
+      claim_all_locked(e, event::read, claim_case, wakes, claimed);
     }
-    if ((events & (EPOLLOUT | both)) != 0) claim_all_locked(e, event::write, claim_case, wakes);
+    if ((events & (EPOLLOUT | both)) != 0) claim_all_locked(e, event::write, claim_case, wakes, claimed);
     if (e.readers.empty() && e.writers.empty()) return;
     if (arm_locked(e) == armed::waits) return;
     // The descriptor is gone: the next call on it says so.
-    claim_all_locked(e, event::read, claim_case, wakes);
-    claim_all_locked(e, event::write, claim_case, wakes);
+    claim_all_locked(e, event::read, claim_case, wakes, claimed);
+    claim_all_locked(e, event::write, claim_case, wakes, claimed);
   }
 
   int epoll_ = -1;
@@ -353,14 +367,15 @@ wait_status wait_writable(int fd, wait_limit limit) {
 
 void cancel_waits(int fd) {
   if (fd < 0) return;
-  detail::wake_list wakes;
-  {
-    std::lock_guard guard(detail::pollers_lock);
-    for (detail::epoll_poller* p = detail::pollers; p != nullptr; p = p->next_poller) {
-      p->cancel(fd, wakes);
-    }
+  // Woken under the lock, which keeps the pollers: a woken goroutine takes no such lock at once.
+  std::lock_guard guard(detail::pollers_lock);
+  for (detail::epoll_poller* p = detail::pollers; p != nullptr; p = p->next_poller) {
+    detail::wake_list wakes;
+    std::size_t claimed = 0;
+    p->cancel(fd, wakes, &claimed);
+    wakes.wake_all();
+    if (claimed != 0) p->forget(claimed);
   }
-  wakes.wake_all();
 }
 
 }  // namespace weft

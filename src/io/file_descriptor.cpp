@@ -144,6 +144,7 @@ struct descriptor_use {
   ~descriptor_use() {
     // The last one out closes the number.
     if (of.users_.fetch_sub(1, std::memory_order_acq_rel) - 1 == closing_bit) of.finish_close(fd);
+    // Its store of fd_ is the last touch.
   }
   descriptor_use(const descriptor_use&) = delete;
   descriptor_use& operator=(const descriptor_use&) = delete;
@@ -202,6 +203,9 @@ file_descriptor::file_descriptor(file_descriptor&& other) noexcept
 file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
   if (this != &other) {
     close();
+    // Calls that were inside have been cancelled; the last one out closes the old number.
+    for (backoff b; fd_.load(std::memory_order_acquire) >= 0;) b.wait();
+    released_.store(false, std::memory_order_relaxed);
     fd_.store(other.fd_.exchange(-1, std::memory_order_acq_rel), std::memory_order_release);
     kind_.store(other.kind_.exchange(unknown, std::memory_order_relaxed), std::memory_order_relaxed);
     users_.store(0, std::memory_order_relaxed);
@@ -305,7 +309,7 @@ void file_descriptor::close() {
 
 int file_descriptor::release() noexcept {
   const int fd = fd_.load(std::memory_order_acquire);
-  if (fd < 0) return -1;
+  if (fd < 0 || (users_.load(std::memory_order_acquire) & closing_bit) != 0) return -1;
   released_.store(true, std::memory_order_relaxed);
   close();
   return fd;

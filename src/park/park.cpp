@@ -23,7 +23,9 @@ std::uint32_t wait_scope::park_thread(unlock_function unlock, void* argument,
 }
 
 void wait_scope::throw_exit_if_allowed() {
-  if (!waits_on_at_exit(worker_, goroutine_)) throw goroutine_exit();
+  if (waits_on_at_exit(worker_, goroutine_)) return;
+  worker_->core->wait_until_decided();
+  throw goroutine_exit();
 }
 
 void wait_scope::throw_for(std::uint32_t won) {

@@ -8,6 +8,8 @@
 // no_lost_node: a waiter that was claimed by another finds its node in the list (and takes it out,
 //   locked), or sees `done` and waits until the end has let go of the node.
 // Proved by: tests/unit/join_test.cpp.
+#include <exception>
+
 #include "park/park.hpp"
 #include "sched/core.hpp"
 #include "weft/go.hpp"
@@ -80,6 +82,7 @@ bool finish_joined(seed* s) noexcept {
 
 bool detach_joined(seed* s) noexcept {
   std::uintptr_t word = 0;
+  s->dropped_in_flight = std::uncaught_exceptions() > 0;
   // Nobody waits: the handle is being dropped.
   if (s->join_word.compare_exchange_strong(word, detached, std::memory_order_acq_rel,
                                            std::memory_order_acquire)) {

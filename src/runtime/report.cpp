@@ -146,9 +146,7 @@ bool check_deadlock(runtime_core& core) {
   const unsigned threads = count_threads();
   const unsigned own = weft_threads.load() + threads_in_run.load() + sanitizer_threads;
   if (threads == 0 || threads > own) return false;
-  for (runtime_core* c = first_core(); c != nullptr; c = c->next_core) {
-    if (c != &core && c->in_use && !c->is_quiescent()) return false;
-  }
+  if (!others_are_quiescent(core)) return false;
   goroutine* main = core.main_goroutine.load();
   if (main == nullptr || core.is_ending() || !core.is_quiescent()) return false;
   if (main->wait.word.value() != claim_open) return false;

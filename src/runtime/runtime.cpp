@@ -58,7 +58,8 @@ runtime_core& acquire_core() {
 }
 
 void release_core(runtime_core& c) noexcept {
-  std::lock_guard guard(registry_lock);
+  std::lock_guard guard(registry_lock);  // against others_are_quiescent
+  c.let_go();
   c.in_use = false;
 }
 
@@ -196,12 +197,10 @@ void end_core(runtime_core& core) {
     report_left_behind(core);
     if (stuck_kills) std::abort();
   }
-  const std::int64_t a_moment = steady_now() + (clean ? std::int64_t{60} : 0) * 1'000'000'000;
-  clean &= core.stop_workers(a_moment);
-  if (!clean) return;  // never used again
+  const std::int64_t a_moment = clean ? 60'000'000'000 : 100'000'000;
+  clean &= core.stop_workers(steady_now() + a_moment);
   adopt_timers(core.leftover_timers());
-  core.on_deadlock = nullptr;
-  core.drop_poller();
+  if (!clean) return;  // never used again
   release_core(core);
 }
 
@@ -220,6 +219,14 @@ seed* make_task_seed(main_task& task, bool internal, void (*at_end)(main_task&))
 }
 
 }  // namespace
+
+bool others_are_quiescent(const runtime_core& core) noexcept {
+  std::lock_guard guard(registry_lock);
+  for (const runtime_core* c = first_core(); c != nullptr; c = c->next_core) {
+    if (c != &core && c->in_use && !c->is_quiescent()) return false;
+  }
+  return true;
+}
 
 runtime_core* first_core() noexcept { return cores.load(std::memory_order_acquire); }
 
@@ -248,15 +255,22 @@ void run_to_end(const options& o, function_view body) {
   struct leave {
     ~leave() { threads_in_run.fetch_sub(1); }
   } at_end;
-  runtime_core& core = start_core(o, o.detect_deadlock ? &check_deadlock : nullptr);
-  main_task task{body, &core, true};
-  core.submit(make_task_seed(task, true, [](main_task& t) {
+  main_task task{body, nullptr, true};
+  seed* first = make_task_seed(task, true, [](main_task& t) {
     runtime_core& c = *t.core;
     c.begin_to_end();  // from here on nothing starts
     order_before(&t);
     t.done.store(true, std::memory_order_release);  // pairs with monitor_until
     c.wake_monitor();
-  }));
+  });
+  try {
+    task.core = &start_core(o, o.detect_deadlock ? &check_deadlock : nullptr);
+  } catch (...) {
+    recycle_seed(first);
+    throw;
+  }
+  runtime_core& core = *task.core;
+  core.submit(first);
   core.monitor_until(task.done);
   (void)task.done.load(std::memory_order_acquire);  // once where TSan sees it
   order_after(&task);
@@ -333,7 +347,15 @@ void recycle_seed(worker* w, seed* s) noexcept {
 void submit_seed(seed* s) {
   worker* w = current_worker();
   if (w == nullptr || w->core->is_ending()) [[unlikely]] {
-    submit_seed(current_core(), s);
+    runtime_core* core = nullptr;
+    try {
+      core = &current_core();
+    } catch (...) {
+      // The default runtime could not start.
+      s->invoke(s, nullptr, seed_action::discard);
+      throw;
+    }
+    submit_seed(*core, s);
     return;
   }
   order_before(s);
@@ -343,6 +365,7 @@ void submit_seed(seed* s) {
 
 void submit_seed(runtime_core& core, seed* s) {
   if (core.is_ending() && !s->internal) [[unlikely]] {
+    core.wait_until_decided();
     exit_guard guard;
     s->invoke(s, current_worker(), seed_action::discard);
     return;
@@ -352,14 +375,15 @@ void submit_seed(runtime_core& core, seed* s) {
 
 void throw_no_result(const char* why) { throw no_result(std::string("weft: no result: ") + why); }
 
-void report_dropped_exception(std::exception_ptr error) {
-  if (std::uncaught_exceptions() > 0) {
+void report_dropped_exception(std::exception_ptr error, bool while_in_flight) {
+  if (while_in_flight) {
     dropped_exceptions.fetch_add(1);
     return;
   }
   const worker* w = current_worker();
   static const options defaults;
-  report_uncaught(w != nullptr ? w->core->settings() : defaults, std::move(error), "");
+  const std::string name = this_goroutine::name();
+  report_uncaught(w != nullptr ? w->core->settings() : defaults, std::move(error), name);
 }
 
 }  // namespace detail
@@ -387,7 +411,10 @@ void yield() {
     return;
   }
   goroutine* self = w->current;
-  if (w->core->is_ending() && !waits_on_at_exit(w, self)) [[unlikely]] throw goroutine_exit();
+  if (w->core->is_ending() && !waits_on_at_exit(w, self)) [[unlikely]] {
+    w->core->wait_until_decided();
+    throw goroutine_exit();
+  }
   yield_here(w, self);
 }
 

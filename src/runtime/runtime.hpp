@@ -13,6 +13,9 @@ namespace weft::detail {
 // Every core that was ever started, in use or not.
 runtime_core* first_core() noexcept;
 
+// Nothing runs in any other runtime.
+bool others_are_quiescent(const runtime_core&) noexcept;
+
 // A copy of a goroutine's name; safe against its end and its renaming.
 std::string name_of(const goroutine*);
 

@@ -24,6 +24,7 @@ constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t shortest_watch = 50 * microsecond;
 constexpr std::int64_t longest_watch = 5 * millisecond;
 constexpr std::int64_t monitor_period = 10 * millisecond;
+constexpr std::int64_t hurried_period = 2 * millisecond;     // while more and more get stuck
 constexpr unsigned quiet_periods = 10;                      // before the monitor sleeps
 constexpr std::int64_t foreign_look = 250 * millisecond;    // for threads that are not ours
 constexpr std::int64_t busy_poll_period = 100 * microsecond;
@@ -47,14 +48,15 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   nominal_ = o.workers;
   stack_pool_ = &stack_pool::of_size(o.stack_size);
   first_seed_ = o.seed;
-  const unsigned most = std::max(o.max_threads, nominal_);
-  if (most > most_workers_) {
-    auto array = std::make_unique<std::atomic<worker*>[]>(most);
+  most_workers_ = std::max(o.max_threads, nominal_);
+  if (most_workers_ > room_) {
+    auto array = std::make_unique<std::atomic<worker*>[]>(most_workers_);
     for (unsigned i = 0; i < storage_.size(); ++i) array[i] = storage_[i].get();
-    storage_.reserve(most);
-    workers_ = std::move(array);
+    storage_.reserve(most_workers_);
+    workers_.store(array.get(), std::memory_order_release);  // pairs with at()
+    arrays_.push_back(std::move(array));
+    room_ = most_workers_;
   }
-  most_workers_ = most;
   searching_ = 0;
   watcher_ = nullptr;
   stuck_ = 0;
@@ -67,10 +69,10 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   monitor_sleeps_ = false;
   made_ = 0;
   while (made_ < nominal_) make_worker(made_);
-  phase_ = phase::running;
+  phase_.store(phase::running, std::memory_order_release);
   // Worker 0 comes first out of the idle list; the others' threads start with the work.
-  for (unsigned i = nominal_; i-- > 1;) push_idle(workers_[i]);
-  if (!start_thread(workers_[0])) {
+  for (unsigned i = nominal_; i-- > 1;) push_idle(at(i));
+  if (!start_thread(at(0))) {
     phase_ = phase::stopped;
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
                             "weft: cannot start a thread for a worker");
@@ -84,7 +86,7 @@ worker* runtime_core::make_worker(unsigned index) {
   w->index = index;
   w->extra = index >= nominal_;
   w->random.set(first_seed_ + index);
-  w->until_look = worker::picks_a_look;
+  w->until_look.store(worker::picks_a_look, std::memory_order_relaxed);
   w->searching = false;
   w->retired = false;
   w->moves = w->spawned = w->ended = w->steals = 0;
@@ -92,7 +94,7 @@ worker* runtime_core::make_worker(unsigned index) {
   w->stuck = false;
   w->state = worker_state::unstarted;
   w->in_idle_list = false;
-  workers_[index].store(w, std::memory_order_release);
+  workers_.load(std::memory_order_relaxed)[index].store(w, std::memory_order_release);
   made_.store(index + 1, std::memory_order_release);
   return w;
 }
@@ -134,16 +136,17 @@ void run_worker(worker* w) {
   w->coarse_now.store(steady_now(), std::memory_order_relaxed);
   for (;;) {
     runnable next;
-    if (w->until_look == 0) {
-      next = core.look_around(w);
-    } else {
-      next = core.pick(w);
-      if (!next && w->until_look == 0) next = core.look_around(w);
-    }
+    if (w->until_look.load(std::memory_order_relaxed) != 0) next = core.pick(w);
+    if (!next && w->until_look.load(std::memory_order_relaxed) == 0) next = core.look_around(w);
     if (!next) next = core.find_work(w);
     if (!next) break;
     goroutine* to = next.fresh != nullptr ? core.bind(w, next.fresh) : next.started;
-    if (to != nullptr) switch_from_home(w, to);
+    if (to != nullptr) {
+      switch_from_home(w, to);
+    } else {
+      const timespec a_moment{0, 1'000'000};  // no memory for a stack: others may give one back
+      nanosleep(&a_moment, nullptr);
+    }
   }
   core.give_up_everything(w);
   set_current_worker(nullptr);
@@ -227,26 +230,37 @@ void runtime_core::rebirth(worker* w, goroutine* g, seed* s) noexcept {
 void runtime_core::free_stack(worker* w, goroutine* g) noexcept {
   g->state.store(goroutine_state::none, std::memory_order_relaxed);
   if (w->stack_count == worker::stack_cache) {
+    if (is_ending()) [[unlikely]] {
+      // claim_parked must not meet a goroutine of another runtime on it.
+      std::lock_guard guard(kept_lock_);
+      g->next = kept_stacks_;
+      kept_stacks_ = g;
+      return;
+    }
     constexpr std::uint32_t half = worker::stack_cache / 2;
     stack_pool_->give_back(w->stacks, half);
     std::memmove(w->stacks, w->stacks + half, half * sizeof(void*));
     w->stack_count = half;
   }
   w->stacks[w->stack_count++] = g;
-  if (starved_count_.load(std::memory_order_relaxed) != 0) [[unlikely]] {
-    seed* s = nullptr;
-    {
-      std::lock_guard guard(global_lock_);
-      s = starved_.pop_oldest();
-      if (s != nullptr) starved_count_.fetch_sub(1, std::memory_order_relaxed);
-    }
-    if (s != nullptr) w->queue.push_fresh(s);
+  if (starved_count_.load(std::memory_order_relaxed) != 0) [[unlikely]] feed_starved(w);
+}
+
+// A seed that had no stack gets another try.
+bool runtime_core::feed_starved(worker* w) noexcept {
+  seed* s = nullptr;
+  {
+    std::lock_guard guard(global_lock_);
+    s = starved_.pop_oldest();
+    if (s != nullptr) starved_count_.fetch_sub(1, std::memory_order_relaxed);
   }
+  if (s != nullptr) w->queue.push_fresh(s);
+  return s != nullptr;
 }
 
 void runtime_core::note_end(worker*) noexcept {
   end_word_.fetch_add(1, std::memory_order_release);
-  futex_wake(&end_word_);
+  if (alive() == 0) futex_wake(&end_word_);
 }
 
 // ---- Making runnable -----------------------------------------------------------------------
@@ -280,6 +294,7 @@ void runtime_core::ready(goroutine* g) noexcept {
 }
 
 void runtime_core::push_global(goroutine* g, seed* s) noexcept {
+  visitors_.fetch_add(1, std::memory_order_seq_cst);
   {
     std::lock_guard guard(global_lock_);
     if (g != nullptr) {
@@ -291,6 +306,7 @@ void runtime_core::push_global(goroutine* g, seed* s) noexcept {
   }
   full_fence();  // pairs with the barrier in sleep(), also where that is only a fence
   work_added();
+  visitors_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
 void runtime_core::publish_global_locked() noexcept {
@@ -325,7 +341,8 @@ void runtime_core::add_timer(timer_node& node) noexcept {
     w->wheel.add(node);  // this worker looks before it sleeps
     return;
   }
-  w = workers_[0].load(std::memory_order_relaxed);
+  visitors_.fetch_add(1, std::memory_order_seq_cst);
+  w = at(0);
   if (w->wheel.add(node)) {
     full_fence();
     if (w->state.load(std::memory_order_relaxed) != worker_state::running) {
@@ -336,12 +353,13 @@ void runtime_core::add_timer(timer_node& node) noexcept {
       }
     }
   }
+  visitors_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
 // ---- Picking -------------------------------------------------------------------------------
 
 runnable runtime_core::look_around(worker* w) noexcept {
-  w->until_look = worker::picks_a_look;
+  w->until_look.store(worker::picks_a_look, std::memory_order_relaxed);
   if (phase_.load(std::memory_order_relaxed) == phase::stopped) return {};
   const std::int64_t now = steady_now();
   w->coarse_now.store(now, std::memory_order_relaxed);
@@ -352,6 +370,7 @@ runnable runtime_core::look_around(worker* w) noexcept {
   run_timers(w, now);
   // Who is never idle never searches: what stands behind a stuck worker is looked for here, too.
   if (stuck_.load(std::memory_order_relaxed) != 0) take_over_stuck(w);
+  if (starved_count_.load(std::memory_order_relaxed) != 0) feed_starved(w);
   if (now - w->last_poll > busy_poll_period && poller_->waiting() != 0) {
     w->last_poll = now;
     poller_->poll(INT64_MIN);
@@ -379,7 +398,7 @@ runnable runtime_core::find_work(worker* w) noexcept {
     }
     const std::int64_t now = steady_now();
     w->coarse_now.store(now, std::memory_order_relaxed);
-    w->until_look = worker::picks_a_look;
+    w->until_look.store(worker::picks_a_look, std::memory_order_relaxed);
     run_timers(w, now);
     runnable r = w->queue.pick();
     if (!r) r = take_global(w);
@@ -401,6 +420,9 @@ runnable runtime_core::find_work(worker* w) noexcept {
           if (!r) r = take_global(w);
         }
       }
+      if (!r && starved_count_.load(std::memory_order_relaxed) != 0 && feed_starved(w)) {
+        r = w->queue.pick();
+      }
       if (!r && stuck_.load(std::memory_order_relaxed) != 0 && take_over_stuck(w)) {
         r = w->queue.pick();
       }
@@ -416,9 +438,9 @@ runnable runtime_core::find_work(worker* w) noexcept {
 bool runtime_core::steal_into(worker* w, bool by_force) noexcept {
   const unsigned n = made_.load(std::memory_order_acquire);
   if (n < 2) return false;
-  unsigned at = w->random.below(n);
-  for (unsigned i = 0; i < n; ++i, at = at + 1 == n ? 0 : at + 1) {
-    worker* victim = workers_[at].load(std::memory_order_acquire);
+  unsigned from = w->random.below(n);
+  for (unsigned i = 0; i < n; ++i, from = from + 1 == n ? 0 : from + 1) {
+    worker* victim = at(from);
     if (victim == w) continue;
     loot l;
     if (by_force ? victim->queue.take_by_force(l) : victim->queue.steal(l)) {
@@ -435,7 +457,7 @@ bool runtime_core::take_over_stuck(worker* w) noexcept {
   const unsigned n = made_.load(std::memory_order_acquire);
   const std::int64_t now = steady_now();
   for (unsigned i = 0; i < n; ++i) {
-    worker* victim = workers_[i].load(std::memory_order_acquire);
+    worker* victim = at(i);
     if (victim == w || !victim->stuck.load(std::memory_order_acquire)) continue;
     if (victim->wheel.next_due() <= now) victim->wheel.expire(now);  // onto this worker's queue
     loot l;
@@ -461,7 +483,7 @@ bool runtime_core::anything_to_take(worker* except) noexcept {
   if (global_count_.load(std::memory_order_acquire) != 0) return true;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
-    worker* w = workers_[i].load(std::memory_order_acquire);
+    worker* w = at(i);
     if (w != except && w->queue.has_spare()) return true;
   }
   return except != nullptr && except->queue.has_any();
@@ -490,9 +512,9 @@ worker* runtime_core::pop_idle() noexcept {
 bool runtime_core::remove_idle(worker* w) noexcept {
   std::lock_guard guard(idle_lock_);
   if (!w->in_idle_list) return false;
-  worker** at = &idle_;
-  while (*at != w) at = &(*at)->next_idle;
-  *at = w->next_idle;
+  worker** link = &idle_;
+  while (*link != w) link = &(*link)->next_idle;
+  *link = w->next_idle;
   w->in_idle_list = false;
   idle_count_.fetch_sub(1, std::memory_order_seq_cst);
   return true;
@@ -532,12 +554,13 @@ bool runtime_core::wake_worker(worker* w, bool to_search) noexcept {
 // Returns when there may be something to do.
 bool runtime_core::sleep(worker* w) noexcept {
   w->signal.store(0, std::memory_order_relaxed);
-  w->state.store(worker_state::idle, std::memory_order_relaxed);
+  w->state.store(worker_state::idle, std::memory_order_seq_cst);
   push_idle(w);
   if (w->searching) {
     w->searching = false;
     searching_.fetch_sub(1, std::memory_order_seq_cst);
   }
+  if (w->stuck.load(std::memory_order_seq_cst) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
   // Other owners push without a fence; with one thread there are none, and others use a fence.
   if (threads_.load(std::memory_order_relaxed) > 1) {
     heavy_barrier();  // pairs with light_barrier in work_added()
@@ -563,13 +586,16 @@ bool runtime_core::sleep(worker* w) noexcept {
         if (resting < all) until = std::min(until, now + interval);
         if (stuck_.load(std::memory_order_relaxed) != 0) {
           for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-            worker* other = workers_[i].load(std::memory_order_acquire);
+            const worker* other = at(i);
             if (other->stuck.load(std::memory_order_relaxed)) {
               until = std::min(until, other->wheel.next_due());
             }
           }
-        } else if (resting == all && on_deadlock != nullptr && is_quiescent()) {
-          on_deadlock(*this);  // readies main through the global queue, if it is one
+        }
+        if (on_deadlock != nullptr) {
+          // Who goes to sleep last need not be the one that watches, and a thread that is not ours
+          // may end: so it looks again every now and then.
+          if (is_quiescent() && on_deadlock(*this)) break;  // main stands in this queue now
           until = std::min(until, now + foreign_look);
         }
       }
@@ -594,7 +620,7 @@ bool runtime_core::sleep(worker* w) noexcept {
       // Workers that have not moved since the last look, and what waits behind them.
       bool moved = false;
       for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-        worker* other = workers_[i].load(std::memory_order_acquire);
+        worker* other = at(i);
         if (other == w || other->state.load(std::memory_order_relaxed) != worker_state::running) {
           continue;
         }
@@ -602,14 +628,20 @@ bool runtime_core::sleep(worker* w) noexcept {
         if (moves != other->watched_moves) {
           other->watched_moves = moves;
           moved = true;
+          // It gets on, but a pick may take long: it is to look at its timers.
+          if (other->wheel.next_due() < now - millisecond) {
+            other->until_look.store(1, std::memory_order_relaxed);
+          }
           continue;
         }
+        in_hand_.fetch_add(1, std::memory_order_seq_cst);
         if (other->wheel.next_due() < now - millisecond) other->wheel.expire(now);
         loot l;
         if (other->queue.take_by_force(l)) {
           bump(w->steals);
           w->queue.push_loot(l);
         }
+        in_hand_.fetch_sub(1, std::memory_order_seq_cst);
       }
       if (w->queue.has_any()) break;
       interval = moved ? shortest_watch : std::min(2 * interval, longest_watch);
@@ -623,6 +655,7 @@ bool runtime_core::sleep(worker* w) noexcept {
     w->searching = w->chosen_to_search.load(std::memory_order_relaxed);
   }
   w->state.store(worker_state::running, std::memory_order_relaxed);
+  full_fence();  // pairs with the monitor's: it sees us awake, or we see it sleep
   if (monitor_sleeps_.load(std::memory_order_relaxed)) wake_monitor();
   // Several came at once: somebody may help.
   if (w->queue.has_spare()) work_added();
@@ -634,15 +667,16 @@ bool runtime_core::all_idle() const noexcept {
 }
 
 bool runtime_core::is_quiescent() const noexcept {
-  if (phase_.load(std::memory_order_acquire) == phase::stopped) return true;
+  if (phase_.load(std::memory_order_acquire) != phase::running) return false;
+  if (in_hand_.load(std::memory_order_seq_cst) != 0 || starved_count_.load() != 0) return false;
   if (!all_idle() || searching_.load(std::memory_order_relaxed) != 0) return false;
   if (global_count_.load(std::memory_order_acquire) != 0) return false;
   if (poller_->waiting() != 0 || outside_activities.load(std::memory_order_acquire) != 0) return false;
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-    const worker* w = workers_[i].load(std::memory_order_acquire);
+    const worker* w = at(i);
     if (w->queue.has_any() || w->wheel.size() != 0) return false;
   }
-  return all_idle();
+  return all_idle() && in_hand_.load(std::memory_order_seq_cst) == 0;
 }
 
 // ---- Stand-ins and the monitor -------------------------------------------------------------
@@ -650,8 +684,12 @@ bool runtime_core::is_quiescent() const noexcept {
 // A stand-in that is not needed any more gives its work away and waits, looking after its timers.
 bool runtime_core::retire_if_surplus(worker* w) noexcept {
   unsigned extra = extra_.load(std::memory_order_relaxed);
+  in_hand_.fetch_add(1, std::memory_order_seq_cst);  // until its work is in the global queue
   do {
-    if (extra <= stuck_.load(std::memory_order_relaxed)) return false;
+    if (extra <= stuck_.load(std::memory_order_relaxed)) {
+      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+      return false;
+    }
   } while (!extra_.compare_exchange_weak(extra, extra - 1, std::memory_order_seq_cst));
   stop_searching(w, false);
   w->signal.store(0, std::memory_order_relaxed);
@@ -674,17 +712,21 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
     full_fence();
     work_added();
   };
-  std::int64_t leaves_at = steady_now() + stand_in_stays;
+  give_away();
+  in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+  const std::int64_t leaves_at = steady_now() + stand_in_stays;
   for (;;) {
-    give_away();
     const std::int64_t now = steady_now();
     if (w->wheel.next_due() <= now) {
+      in_hand_.fetch_add(1, std::memory_order_seq_cst);
       w->wheel.expire(now);
+      give_away();
+      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
       continue;
     }
     if (w->signal.load(std::memory_order_acquire) != 0) break;
     if (phase_.load(std::memory_order_acquire) == phase::stopped ||
-        (now >= leaves_at && w->wheel.size() == 0)) {
+        (now >= leaves_at && w->wheel.size() == 0 && !is_ending())) {
       std::lock_guard guard(idle_lock_);
       if (!w->retired) continue;  // somebody needs it after all, and signals
       w->state.store(worker_state::unstarted, std::memory_order_release);
@@ -736,7 +778,7 @@ void runtime_core::monitor_once(std::int64_t now) noexcept {
   bool waits = global_count_.load(std::memory_order_relaxed) != 0;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
-    worker* w = workers_[i].load(std::memory_order_acquire);
+    worker* w = at(i);
     if (w->state.load(std::memory_order_acquire) != worker_state::running) continue;
     const std::uint64_t moves = w->moves.load(std::memory_order_relaxed);
     if (moves != w->seen_moves) {
@@ -745,11 +787,27 @@ void runtime_core::monitor_once(std::int64_t now) noexcept {
     }
     if (!w->stuck.load(std::memory_order_relaxed)) {
       stuck_.fetch_add(1);
-      w->stuck.store(true, std::memory_order_release);
+      w->stuck.store(true, std::memory_order_seq_cst);
+      // It may have gone to sleep meanwhile: that clears the mark, after the state.
+      if (w->state.load(std::memory_order_seq_cst) != worker_state::running) {
+        if (w->stuck.exchange(false)) stuck_.fetch_sub(1);
+        continue;
+      }
     }
     waits |= w->queue.has_any() || w->wheel.next_due() <= now;
   }
-  if (poller_->waiting() != 0 && watcher_.load(std::memory_order_relaxed) == nullptr) waits = true;
+  const bool unpolled =
+      poller_->waiting() != 0 && watcher_.load(std::memory_order_relaxed) == nullptr;
+  waits |= unpolled;
+  // Workers that get on, but whose picks take long, are to look around at their next one.
+  for (unsigned i = 0; i < n; ++i) {
+    worker* w = at(i);
+    if (w->state.load(std::memory_order_relaxed) == worker_state::running &&
+        (unpolled || global_count_.load(std::memory_order_relaxed) != 0 ||
+         w->wheel.next_due() <= now)) {
+      w->until_look.store(1, std::memory_order_relaxed);
+    }
+  }
   if (!waits || stuck_.load(std::memory_order_relaxed) == 0) return;
   if (idle_count_.load(std::memory_order_relaxed) != 0) {
     wake_searcher();
@@ -766,6 +824,7 @@ void runtime_core::wake_monitor() noexcept {
 void runtime_core::monitor_until(const std::atomic<bool>& done) noexcept {
   tsan_blind blind;
   unsigned quiet = 0;
+  unsigned stood_in_for = 0;
   for (;;) {
     const std::uint32_t word = monitor_word_.load(std::memory_order_seq_cst);
     if (done.load(std::memory_order_acquire)) return;
@@ -776,7 +835,10 @@ void runtime_core::monitor_until(const std::atomic<bool>& done) noexcept {
       monitor_sleeps_.store(false, std::memory_order_relaxed);
       quiet = 0;
     } else {
-      futex_wait(monitor_word_, word, steady_now() + monitor_period);
+      // While somebody is stuck the next one may be soon.
+      const bool hurry = stuck_.load(std::memory_order_relaxed) > stood_in_for;
+      futex_wait(monitor_word_, word, steady_now() + (hurry ? hurried_period : monitor_period));
+      stood_in_for = stuck_.load(std::memory_order_relaxed);
     }
     if (done.load(std::memory_order_acquire)) return;
     quiet = all_idle() ? quiet + 1 : 0;
@@ -818,7 +880,7 @@ void runtime_core::for_each_goroutine(Visit visit) noexcept {
 void runtime_core::claim_parked(claim_value value, wake_list& claimed) noexcept {
   for_each_goroutine([&](goroutine* g) {
     // An open word says that the context is saved; the claim is as any partner's.
-    if (g->wait.word.value() == claim_open && !g->waits_on.load(std::memory_order_relaxed) &&
+    if ((g->wait.word.value() == claim_open || g->wait.word.value() == claim_held) && !g->waits_on.load(std::memory_order_relaxed) &&
         g->wait.word.claim(value)) {
       claimed.add(&g->wait);
     }
@@ -830,7 +892,7 @@ void runtime_core::decide_all_waits() noexcept {
   phase_.store(phase::deciding, std::memory_order_seq_cst);
   heavy_barrier();  // pairs with light_barrier in claim_from()
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-    worker* w = workers_[i].load(std::memory_order_acquire);
+    worker* w = at(i);
     for (backoff b; w->claiming.load(std::memory_order_acquire);) b.wait();
   }
   wake_list claimed;
@@ -842,6 +904,7 @@ void runtime_core::decide_all_waits() noexcept {
 bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
   tsan_blind blind;
   std::int64_t next_look = steady_now() + monitor_period;
+  std::int64_t pause = millisecond / 2;
   for (;;) {
     const std::uint32_t word = end_word_.load(std::memory_order_acquire);
     if (alive() == 0) return true;
@@ -855,7 +918,9 @@ bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
       monitor_once(now);
       next_look = now + monitor_period;
     }
-    futex_wait(end_word_, word, std::min(now + millisecond, until));
+    // Each look goes over every stack: less and less often.
+    futex_wait(end_word_, word, std::min(now + pause, until));
+    pause = std::min(2 * pause, monitor_period);
   }
 }
 
@@ -863,12 +928,13 @@ bool runtime_core::stop_workers(std::int64_t until) noexcept {
   tsan_blind blind;
   phase_.store(phase::stopped, std::memory_order_seq_cst);
   heavy_barrier();
+  for (backoff b; visitors_.load(std::memory_order_seq_cst) != 0;) b.wait();
   while (worker* w = pop_idle()) {
     if (w->state.load(std::memory_order_acquire) != worker_state::unstarted) wake_worker(w, false);
   }
   bool clean = true;
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-    worker* w = workers_[i].load(std::memory_order_acquire);
+    worker* w = at(i);
     if (!w->thread.joinable()) continue;
     while (w->left.load(std::memory_order_acquire) == 0 && steady_now() < until) {
       w->signal.store(1, std::memory_order_seq_cst);
@@ -886,10 +952,21 @@ bool runtime_core::stop_workers(std::int64_t until) noexcept {
   return clean;
 }
 
+void runtime_core::let_go() noexcept {
+  while (kept_stacks_ != nullptr) {
+    void* block = kept_stacks_;
+    kept_stacks_ = kept_stacks_->next;
+    stack_pool_->give_back(&block, 1);
+  }
+  poller_.reset();
+  on_deadlock = nullptr;
+  options_.on_uncaught = nullptr;
+}
+
 timer_node* runtime_core::leftover_timers() noexcept {
   timer_node* all = nullptr;
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-    timer_node* part = workers_[i].load(std::memory_order_acquire)->wheel.drain();
+    timer_node* part = at(i)->wheel.drain();
     while (part != nullptr) {
       timer_node* next = part->next_to_fire;
       part->next_to_fire = all;
@@ -908,11 +985,11 @@ std::size_t runtime_core::alive() const noexcept {
   std::uint64_t spawned = 0;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
-    ended += workers_[i].load(std::memory_order_acquire)->ended.load(std::memory_order_acquire);
+    ended += at(i)->ended.load(std::memory_order_acquire);
   }
   spawned = spawned_outside_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
-    spawned += workers_[i].load(std::memory_order_acquire)->spawned.load(std::memory_order_acquire);
+    spawned += at(i)->spawned.load(std::memory_order_acquire);
   }
   return spawned > ended ? static_cast<std::size_t>(spawned - ended) : 0;
 }
@@ -920,7 +997,7 @@ std::size_t runtime_core::alive() const noexcept {
 std::size_t runtime_core::unstarted() const noexcept {
   std::size_t n = global_fresh_count_.load(std::memory_order_relaxed);
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-    n += workers_[i].load(std::memory_order_acquire)->queue.fresh_count();
+    n += at(i)->queue.fresh_count();
   }
   return n;
 }
@@ -934,7 +1011,7 @@ runtime_stats runtime_core::stats() const noexcept {
   s.spawned = spawned_outside_.load(std::memory_order_relaxed);
   s.runnable = global_count_.load(std::memory_order_relaxed);
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
-    const worker* w = workers_[i].load(std::memory_order_acquire);
+    const worker* w = at(i);
     s.spawned += w->spawned.load(std::memory_order_relaxed);
     s.switches += w->moves.load(std::memory_order_relaxed);
     s.steals += w->steals.load(std::memory_order_relaxed);

@@ -55,7 +55,6 @@ struct alignas(64) worker {
   exception_globals* exceptions = nullptr;
   int* error_number = nullptr;
   saved_context home = nullptr;
-  std::uint32_t until_look = 1;     // picks until the next look around: clock, global queue, poller
   std::uint32_t stack_count = 0;
   void* stacks[stack_cache];        // LIFO, the hottest last
   seed_pool seeds;
@@ -76,6 +75,9 @@ struct alignas(64) worker {
   std::size_t asan_size = 0;
 #endif
 
+  // Picks until the next look around: clock, global queue, poller. The monitor may set it to 1; if
+  // the owner overwrites that, the monitor comes again.
+  std::atomic<std::uint32_t> until_look{1};
   // Written by the owner, read by all.
   std::atomic<std::uint64_t> moves{0};      // picks, so about switches; says whether it gets on
   std::atomic<bool> claiming{false};        // see claim_from in park/park.hpp
@@ -131,13 +133,17 @@ class runtime_core {
   bool wait_until_empty(std::int64_t until) noexcept;
   bool stop_workers(std::int64_t until) noexcept;  // false: some thread is still out there
   timer_node* leftover_timers() noexcept;  // after that: see timer_wheel::drain
-  void drop_poller() noexcept { poller_.reset(); }
+  void let_go() noexcept;  // after that: closes descriptors, forgets the user's callbacks
 
   std::size_t alive() const noexcept;
   std::size_t unstarted() const noexcept;
   runtime_stats stats() const noexcept;
   phase current_phase() const noexcept { return phase_.load(std::memory_order_acquire); }
   bool is_ending() const noexcept { return phase_.load(std::memory_order_relaxed) != phase::running; }
+  // Nothing unwinds, and no callable that never ran is destroyed, before all waits are decided.
+  void wait_until_decided() const noexcept {
+    for (backoff b; current_phase() == phase::deciding;) b.wait();
+  }
   const options& settings() const noexcept { return options_; }
   unsigned worker_count() const noexcept { return nominal_; }
   poller* descriptors() noexcept { return poller_.get(); }
@@ -156,7 +162,9 @@ class runtime_core {
   // Also with locks held: does nothing that calls back.
   WEFT_SWITCHING runnable pick(worker* w) noexcept {
     w->moves.store(w->moves.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (--w->until_look == 0) [[unlikely]] return {};  // home looks around
+    const std::uint32_t left = w->until_look.load(std::memory_order_relaxed) - 1;
+    w->until_look.store(left, std::memory_order_relaxed);
+    if (left == 0) [[unlikely]] return {};  // home looks around
     return w->queue.pick();
   }
   goroutine* bind(worker*, seed*) noexcept;
@@ -193,7 +201,11 @@ class runtime_core {
   bool retire_if_surplus(worker*) noexcept;
   void monitor_once(std::int64_t now) noexcept;
   void add_stand_in() noexcept;
+  bool feed_starved(worker*) noexcept;
   bool all_idle() const noexcept;
+  worker* at(unsigned i) const noexcept {
+    return workers_.load(std::memory_order_acquire)[i].load(std::memory_order_acquire);
+  }
   // Workers that could be idle.
   unsigned worker_target() const noexcept {
     return nominal_ + extra_.load(std::memory_order_relaxed) -
@@ -208,13 +220,15 @@ class runtime_core {
   unsigned nominal_ = 0;
   stack_pool* stack_pool_ = nullptr;
   std::unique_ptr<poller> poller_;
-  std::atomic<phase> phase_{phase::running};
+  std::atomic<phase> phase_{phase::stopped};
   std::uint64_t first_seed_ = 0;
 
   // Workers by index; beyond nominal_ are stand-ins. The array never moves.
   std::vector<std::unique_ptr<worker>> storage_;
-  std::unique_ptr<std::atomic<worker*>[]> workers_;
-  unsigned most_workers_ = 0;
+  std::atomic<std::atomic<worker*>*> workers_{nullptr};
+  std::vector<std::unique_ptr<std::atomic<worker*>[]>> arrays_;  // outgrown ones may be in use
+  unsigned room_ = 0;          // of workers_
+  unsigned most_workers_ = 0;  // of this run
   std::atomic<unsigned> made_{0};
 
   alignas(64) spin_lock global_lock_;
@@ -242,6 +256,13 @@ class runtime_core {
   std::atomic<bool> monitor_sleeps_{false};
   std::thread monitor_;
   std::atomic<bool> monitor_ends_{false};
+  // Threads that are not ours and are inside, from before what they push can be seen: the end of
+  // the run waits for them.
+  std::atomic<std::uint32_t> visitors_{0};
+  // Work that is in no queue, in the hands of a worker that counts as idle.
+  std::atomic<std::uint32_t> in_hand_{0};
+  spin_lock kept_lock_;
+  goroutine* kept_stacks_ = nullptr;        // of goroutines that ended while the run ends
   std::atomic<std::uint32_t> end_word_{0};  // counts ends of goroutines once the run ends
 };
 

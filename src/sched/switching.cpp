@@ -18,7 +18,7 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   seed_action action = seed_action::run;
   if (core.is_ending()) [[unlikely]] {
     // Nothing unwinds before all waits are decided, callables that never ran included.
-    for (backoff b; core.current_phase() == runtime_core::phase::deciding;) b.wait();
+    core.wait_until_decided();
     if (!self->is_internal) action = seed_action::discard;
     ++self->exit_guards;
   }

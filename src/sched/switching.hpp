@@ -153,7 +153,7 @@ WEFT_SWITCHING void yield_now(worker* w, goroutine* self) noexcept {
     saved_errno = *w->error_number;
     const runnable next = w->core->pick(w);
     // A look around is due, or there is nothing else to run; home finds out which.
-    if (!next && w->until_look != 0) return;
+    if (!next && w->until_look.load(std::memory_order_relaxed) != 0) return;
     to = next.fresh != nullptr ? w->core->bind(w, next.fresh) : next.started;
     save_exceptions(w, self);
   }

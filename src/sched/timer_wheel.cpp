@@ -81,6 +81,7 @@ void timer_wheel::expire(std::int64_t now) noexcept {
   wake_list wakes;
   timer_node* to_fire = nullptr;
   timer_node** last_to_fire = &to_fire;
+  std::size_t expired = 0;
   {
     std::lock_guard guard(lock_);
     const auto target = static_cast<std::uint64_t>(now) >> tick_shift;
@@ -100,7 +101,7 @@ void timer_wheel::expire(std::int64_t now) noexcept {
         if (level > 0) {
           link(*node);  // further down
         } else {
-          size_.store(size_.load(std::memory_order_relaxed) - 1, std::memory_order_relaxed);
+          ++expired;
           if (node->sleeper != nullptr) {
             // A loser's owner is awake and comes to remove() the node: it needs this lock.
             waiter* sleeper = node->sleeper;
@@ -126,6 +127,10 @@ void timer_wheel::expire(std::int64_t now) noexcept {
     to_fire->fire(to_fire);
     to_fire = next;
   }
+  if (expired == 0) return;
+  // Only now: who finds the wheel empty may conclude that nothing of it is under way.
+  std::lock_guard guard(lock_);
+  size_.store(size_.load(std::memory_order_relaxed) - expired, std::memory_order_relaxed);
 }
 
 timer_node* timer_wheel::drain() noexcept {
@@ -135,7 +140,8 @@ timer_node* timer_wheel::drain() noexcept {
     while (occupied_[level] != 0) {
       timer_node* node = slots_[level][std::countr_zero(occupied_[level])];
       unlink(*node);
-      node->home.store(nullptr, std::memory_order_relaxed);
+      node->home.store(nullptr, std::memory_order_release);
+      if (node->fire == nullptr) continue;  // a goroutine's that was left behind
       node->next_to_fire = first;
       first = node;
     }

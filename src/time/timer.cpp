@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "base/futex.hpp"
+#include "chan/channel.hpp"
 #include "park/park.hpp"
 #include "sched/current.hpp"
 #include "time/timer.hpp"
@@ -113,6 +114,7 @@ bool reset_timer(timer_state* s, deadline at) {
       guard.unlock();
       b.wait();
       guard.lock();
+      if (!dropped) disarm_locked(s, dropped);  // somebody else has set it meanwhile
     }
     arm_locked(s, at);
   }
@@ -132,13 +134,17 @@ void adopt_timers(timer_node* first) {
     timer_node* next = first->next_to_fire;
     timer_state* s = &state_of(first);
     bool unused = false;
+    // Nobody who could see the tick is left: no reason to start the default runtime for it.
+    const bool unseen = s->references.load(std::memory_order_acquire) == 1 &&
+                        channel_access::core(s->channel)->has_one_handle();
+    runtime_core* core = unseen ? nullptr : &default_core();
     {
       std::lock_guard guard(s->lock);
-      unused = !s->armed;
+      unused = !s->armed || unseen;
       if (unused) {
         s->queued = false;
       } else {
-        default_core().add_timer(*first);
+        core->add_timer(*first);
       }
     }
     if (unused) drop(s);

@@ -30,7 +30,7 @@ TEST_CASE("select returns the position of the case that ran", "[select]") {
   std::string got_b;
   auto both = [&] {
     return select(on_recv(a, [&](std::optional<int> v) { got_a = *v; }),
-                  on_recv(b, [&](std::optional<std::string> v) { got_b = *v; }));
+                  on_recv(b, [&](std::optional<std::string> v) { got_b = v.value(); }));
   };
   a.send(3);
   CHECK(both() == 0);

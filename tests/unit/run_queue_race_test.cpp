@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/barrier.hpp"
+#include "base/futex.hpp"
 #include "sched/run_queue.hpp"
 #include "stress/chance.hpp"
 #include "support/catch.hpp"
@@ -21,14 +22,19 @@ namespace {
 constexpr std::size_t kinds = 2;
 constexpr std::size_t of_a_kind = 600;
 
+enum class pace {
+  quick,
+  hesitates,     // answers about when a thief loses its patience
+  stands_still,  // at times, until a thief has got something
+};
+
 class arena {
  public:
   explicit arena(std::uint64_t seed) : pick_(seed), seed_(seed) {
     for (std::size_t i = 0; i < kinds * of_a_kind; ++i) free_.push_back(i);
   }
 
-  // `blocks`: at times the owner stands still until a thief has got something.
-  void play(bool blocks, int steps, int thieves) {
+  void play(pace how, int steps, int thieves) {
     std::vector<std::thread> threads;
     for (int t = 0; t < thieves; ++t) threads.emplace_back([this, t] { steal_until_the_end(t); });
     for (int i = 0; i < steps; ++i) {
@@ -42,7 +48,12 @@ class arena {
       }
       if (pick_.one_in(500)) push_all(queue_.take_all());
       if (pick_.one_in(50)) std::this_thread::yield();
-      if (blocks && pick_.one_in(100)) stand_still();
+      if (how == pace::stands_still && pick_.one_in(100)) stand_still();
+      if (how == pace::hesitates && pick_.one_in(4)) {
+        for (const std::int64_t until = steady_now() + pick_.below(40'000); steady_now() < until;) {
+          weft::detail::pause();
+        }
+      }
     }
     ends_ = true;
     for (auto& t : threads) t.join();
@@ -121,23 +132,93 @@ class arena {
   std::atomic<bool> ends_ = false;
 };
 
+void pause_a_little() {
+  static thread_local unsigned rounds = 0;
+  if (++rounds % 256 == 0) std::this_thread::yield();
+  weft::detail::pause();
+}
+
+// False: refused here.
+bool set_barriers(bool with_membarrier) {
+  has_membarrier = false;
+  if (with_membarrier) prepare_barriers();
+  return has_membarrier == with_membarrier;
+}
+
 }  // namespace
 
 TEST_CASE("an owner against thieves loses and doubles nothing") {
   const bool with_membarrier = GENERATE(true, false);
-  const bool blocks = GENERATE(false, true);
+  const pace how = GENERATE(pace::quick, pace::hesitates, pace::stands_still);
   const int thieves = GENERATE(1, 3);
-  if (with_membarrier) {
-    prepare_barriers();
-    if (!has_membarrier) return;  // refused here
-  } else {
-    has_membarrier = false;
-  }
+  if (!set_barriers(with_membarrier)) return;
   const std::uint64_t seed = weft_test::first_seed();
-  CAPTURE(with_membarrier, blocks, thieves, seed);
+  CAPTURE(with_membarrier, int(how), thieves, seed);
   arena a(seed);
-  a.play(blocks, int(weft_test::scaled(blocks ? 20'000 : 200'000)), thieves);
+  a.play(how, int(weft_test::scaled(how == pace::quick ? 200'000 : 20'000)), thieves);
   CHECK_FALSE(a.was_any_doubled());
   CHECK(a.everything() == kinds * of_a_kind);
-  if (blocks) CHECK(a.stolen() > 0);
+  if (how == pace::stands_still) CHECK(a.stolen() > 0);
+}
+
+TEST_CASE("a lone thief always gets its half from an owner that answers") {
+  if (!set_barriers(GENERATE(true, false))) return;
+  const auto goroutines = std::make_unique<goroutine[]>(8);
+  run_queue queue;
+  for (int i = 0; i < 8; ++i) queue.push_woken(&goroutines[i]);
+  std::atomic<bool> has_stolen = false;
+  std::atomic<bool> ends = false;
+  int refused = 0;
+  int other_halves = 0;
+  loot l;
+  std::thread thief([&] {
+    for (std::size_t i = 0; i < weft_test::scaled(5000); ++i) {
+      if (!queue.steal(l)) ++refused;
+      if (l.woken.count != 4) ++other_halves;
+      has_stolen = true;
+      while (has_stolen) pause_a_little();
+    }
+    ends = true;
+  });
+  while (!ends) {
+    queue.answer_thief();
+    if (!has_stolen) continue;
+    queue.push_loot(l);
+    has_stolen = false;
+  }
+  thief.join();
+  CHECK(refused == 0);
+  CHECK(other_halves == 0);
+}
+
+TEST_CASE("an owner in its fastest loop against a thief that forces") {
+  // No locked instruction on the owner's side but what the queue itself does: only the barriers
+  // keep the two apart.
+  if (!set_barriers(GENERATE(true, false))) return;
+  constexpr int count = 16;
+  const auto goroutines = std::make_unique<goroutine[]>(count);
+  run_queue queue;
+  for (int i = 0; i < count; ++i) queue.push_woken(&goroutines[i]);
+  std::atomic<loot*> given_back = nullptr;
+  std::atomic<bool> ends = false;
+  std::thread thief([&] {
+    loot mine;
+    for (std::size_t i = 0; i < weft_test::scaled(2000); ++i) {
+      while (!queue.take_by_force(mine)) pause_a_little();
+      given_back.store(&mine, std::memory_order_release);
+      while (given_back.load(std::memory_order_acquire) != nullptr) pause_a_little();
+    }
+    ends.store(true, std::memory_order_release);
+  });
+  while (!ends.load(std::memory_order_acquire)) {
+    if (goroutine* g = queue.pick().started) queue.push_woken(g);
+    if (loot* back = given_back.load(std::memory_order_acquire)) {
+      queue.push_loot(*back);
+      given_back.store(nullptr, std::memory_order_release);
+    }
+  }
+  thief.join();
+  int left = 0;
+  while (queue.pick()) ++left;
+  CHECK(left == count);
 }

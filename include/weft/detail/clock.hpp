@@ -61,7 +61,11 @@ deadline deadline_at(std::chrono::time_point<Clock, Duration> tp) {
     if (ns >= std::numeric_limits<std::int64_t>::max() / 2) return deadline::never();
     return {ns};
   } else {
-    return deadline_after(tp - Clock::now());
+    // Each in nanoseconds first: the difference of two points may overflow.
+    const std::int64_t at = to_nanoseconds(tp.time_since_epoch());
+    const std::int64_t now = to_nanoseconds(Clock::now().time_since_epoch());
+    if (at >= std::numeric_limits<std::int64_t>::max() / 2) return deadline::never();
+    return deadline_after(std::chrono::nanoseconds(at - now));
   }
 }
 

@@ -33,6 +33,7 @@ struct alignas(64) seed {
   invoke_function invoke;  // moves the callable out first, so that the storage is free for a result
   std::atomic<std::uintptr_t> join_word;  // see src/runtime/join.cpp
   outcome ended;                          // written by the goroutine before join_word says done
+  bool dropped_in_flight;                 // by the handle, before join_word says detached
   bool internal;                          // main's function or the like: never discarded
   alignas(std::max_align_t) std::byte storage[80];
 };
