@@ -676,7 +676,9 @@ bool runtime_core::is_quiescent() const noexcept {
     const worker* w = at(i);
     if (w->queue.has_any() || w->wheel.size() != 0) return false;
   }
-  return all_idle() && in_hand_.load(std::memory_order_seq_cst) == 0;
+  // In this order: who has work in hand publishes it, and wakes who takes it, before it lets go.
+  return in_hand_.load(std::memory_order_seq_cst) == 0 && all_idle() &&
+         global_count_.load(std::memory_order_acquire) == 0;
 }
 
 // ---- Stand-ins and the monitor -------------------------------------------------------------
@@ -691,6 +693,7 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
       return false;
     }
   } while (!extra_.compare_exchange_weak(extra, extra - 1, std::memory_order_seq_cst));
+  const bool searched = w->searching;
   stop_searching(w, false);
   w->signal.store(0, std::memory_order_relaxed);
   w->state.store(worker_state::idle, std::memory_order_relaxed);
@@ -713,6 +716,11 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
     work_added();
   };
   give_away();
+  if (searched) {
+    // one_searcher: who gives up looks once more, since pushes have relied on it.
+    full_fence();
+    if (anything_to_take(nullptr)) wake_searcher();
+  }
   in_hand_.fetch_sub(1, std::memory_order_seq_cst);
   const std::int64_t leaves_at = steady_now() + stand_in_stays;
   for (;;) {

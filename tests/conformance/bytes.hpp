@@ -18,9 +18,9 @@ std::errc failure(F f) {
   try {
     f();
   } catch (const std::system_error& e) {
-    for (std::errc c : {std::errc::timed_out, std::errc::bad_file_descriptor, std::errc::broken_pipe,
-                        std::errc::message_size, std::errc::no_such_file_or_directory,
-                        std::errc::operation_canceled}) {
+    for (std::errc c : {std::errc::timed_out, std::errc::bad_file_descriptor,
+                        std::errc::broken_pipe, std::errc::message_size,
+                        std::errc::no_such_file_or_directory}) {
       if (e.code() == c) return c;
     }
     return std::errc::not_supported;  // some other error

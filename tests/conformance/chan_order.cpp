@@ -187,8 +187,9 @@ TEST_CASE("a channel whose last handle goes leaves its waiters waiting", "[chan]
     auto sender = weft::spawn([p = full.get()] { return p->send_for(2, 30ms); });
     auto chooser = weft::spawn([p = c.get(), q = full.get(), other] {
       std::optional<int> out;
-      return weft::select(weft::on_recv(*p), weft::on_send(*q, 3), weft::on_recv(other, out)) == 2 &&
-             out == 4;
+      auto chosen =
+          weft::select(weft::on_recv(*p), weft::on_send(*q, 3), weft::on_recv(other, out));
+      return chosen == 2 && out == 4;
     });
     until_parked(3);
     c.reset();

@@ -124,7 +124,9 @@ TEST_CASE("one reads while another writes and a third closes", "[io][close]") {
       group.go([&] {
         ends_well(failure([&] {
           for (;;) {
-            if (read_some(ends.reader).empty()) throw std::system_error(EPIPE, std::generic_category());
+            if (read_some(ends.reader).empty()) {
+              throw std::system_error(EPIPE, std::generic_category());
+            }
           }
         }));
       });

@@ -36,7 +36,9 @@ struct nothing {};
 // 64 KiB with a pattern that shows a torn or shifted copy. Give its goroutines a large stack.
 struct large {
   explicit large(unsigned seed) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<unsigned char>(seed + i * 7);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      bytes[i] = static_cast<unsigned char>(seed + i * 7);
+    }
   }
   bool whole(unsigned seed) const {
     for (std::size_t i = 0; i < bytes.size(); ++i) {

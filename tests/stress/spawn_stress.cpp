@@ -154,7 +154,9 @@ TEST_CASE("runs that end in the middle of things", "[stress][end]") {
             case 1: c.send(token); break;
             case 2: weft::sleep_for(1h); break;
             case 3: for (;;) weft::yield();
-            case 4: weft::select(weft::on_recv(c), weft::on_send(c, token), weft::on_timeout(1ms)); break;
+            case 4:
+              weft::select(weft::on_recv(c), weft::on_send(c, token), weft::on_timeout(1ms));
+              break;
             case 5: {
               std::lock_guard lock(m);
               weft::sleep_for(50us);

@@ -287,7 +287,7 @@ TEST_CASE("stacks beyond the number of mappings are unguarded and counted") {
 }
 
 TEST_CASE("threads refused") {
-  if (weft_test::under_tsan) return;  // TSan dies of it
+  if (weft_test::under_tsan || weft_test::under_asan) return;  // they need threads of their own
   const auto none = weft_test::run_child("no-threads");
   CAPTURE(none.err);
   CHECK(none.out == std::to_string(EAGAIN) + '\n' + std::to_string(EAGAIN) + '\n');

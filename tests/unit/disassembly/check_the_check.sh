@@ -43,7 +43,8 @@ done
 grep -q 'innocent' <<<"$text" && fail "innocent code was reported beside planted code"
 
 # Behind the door nothing is a violation, but its functions must be in order.
-text=$(bash "$check" --header "$header" --door "$(basename "$door")" "$door" "$door_user" "$innocent")
+text=$(bash "$check" --header "$header" --door "$(basename "$door")" \
+  "$door" "$door_user" "$innocent")
 [ $? -eq 1 ] || fail "a bad door passed"
 expect_report "$text" 'nobody calls never_called'
 expect_report "$text" 'missing is not there'

@@ -52,8 +52,10 @@ if "$objdump" -h "${objects[0]}" | grep -q '\.gnu\.lto_\|\.llvmbc'; then
 fi
 
 # Declared const by their libraries, or reading thread-local storage for whoever calls them.
-forbidden='__tls_get_addr|__errno_location|__h_errno_location|__cxa_get_globals|__cxa_get_globals_fast|pthread_self|_ZTW[A-Za-z0-9_]*|_ZTH[A-Za-z0-9_]*'
-tls_relocation='R_X86_64_(TPOFF32|TPOFF64|GOTTPOFF|TLSGD|TLSLD|DTPOFF32|DTPOFF64|DTPMOD64|TLSDESC|GOTPC32_TLSDESC|TLSDESC_CALL)'
+forbidden='__tls_get_addr|__errno_location|__h_errno_location|__cxa_get_globals'
+forbidden+='|__cxa_get_globals_fast|pthread_self|TLS'  # "TLS wrapper function for ..."
+tls_relocation='R_X86_64_(TPOFF32|TPOFF64|GOTTPOFF|TLSGD|TLSLD|DTPOFF32|DTPOFF64|DTPMOD64'
+tls_relocation+='|TLSDESC|GOTPC32_TLSDESC|TLSDESC_CALL)'
 
 violations=0
 is_door() { [ -n "$door" ] && [ "$(basename "$1")" = "$(basename "$door")" ]; }
