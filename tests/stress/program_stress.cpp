@@ -136,7 +136,8 @@ class program {
           if (copy.channel < 0) copy.channel = i;
           cases.push_back(weft::on_send(to.channels[std::size_t(i)], copy));
         }
-        if (pick.one_in(2)) cases.push_back(weft::on_timeout(moment(pick)));
+        // Not 0: this would only spin until somebody waits there.
+        if (pick.one_in(2)) cases.push_back(weft::on_timeout(1us + moment(pick)));
         while (weft::select(cases) == order.size()) {
         }
       }
