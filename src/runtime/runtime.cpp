@@ -193,6 +193,7 @@ void end_core(runtime_core& core) {
   core.decide_all_waits();
   bool clean = core.wait_until_empty(
       deadline_after(grace > grace.zero() ? grace : grace.zero()).at);
+  order_after(core.order_of_ends());
   if (!clean) {
     report_left_behind(core);
     if (stuck_kills) std::abort();

@@ -148,6 +148,8 @@ class runtime_core {
   unsigned worker_count() const noexcept { return nominal_; }
   poller* descriptors() noexcept { return poller_.get(); }
   stack_pool& stacks() noexcept { return *stack_pool_; }
+  // What goroutines do happens before the end of their run; for TSan.
+  void* order_of_ends() noexcept { return &order_of_ends_; }
   // Nothing runs and nothing in here can make anything run.
   bool is_quiescent() const noexcept;
 
@@ -263,6 +265,7 @@ class runtime_core {
   std::atomic<std::uint32_t> in_hand_{0};
   spin_lock kept_lock_;
   goroutine* kept_stacks_ = nullptr;        // of goroutines that ended while the run ends
+  char order_of_ends_ = 0;
   std::atomic<std::uint32_t> end_word_{0};  // counts ends of goroutines once the run ends
 };
 

@@ -38,6 +38,7 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
     order_after(self->birth);
     run_birth(w, self);
     w = current_worker();
+    order_before(w->core->order_of_ends());
     tsan_blind::begin();
     if (self->name != nullptr) forget_name(self);
     w->ended.store(w->ended.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
