@@ -33,6 +33,7 @@ void AnnotateIgnoreWritesBegin(const char*, int);
 void AnnotateIgnoreWritesEnd(const char*, int);
 void AnnotateIgnoreSyncBegin(const char*, int);
 void AnnotateIgnoreSyncEnd(const char*, int);
+void AnnotateBenignRaceSized(const char*, int, const volatile void*, unsigned long, const char*);
 }
 #endif
 #if WEFT_ASAN

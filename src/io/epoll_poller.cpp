@@ -7,7 +7,7 @@
 // guards the waiters; events are dispatched under it, so a wait that has armed but not yet switched
 // away cannot be woken: its commit lets the lock go.
 // Order of locks: a select's channels, then an entry, then nothing.
-// Proved by: tests/conformance/descriptor_*.cpp, tests/stress/descriptor_stress.cpp.
+// Proved by: tests/conformance/readiness_test.cpp, tests/stress/io_stress.cpp.
 #include "io/epoll_poller.hpp"
 
 #include <fcntl.h>

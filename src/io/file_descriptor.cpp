@@ -6,7 +6,7 @@
 //
 // users_: how many calls are inside, and closing_bit. close() sets the bit and cancels the waits;
 // the last to leave closes the number, so that no call meets a number that was used again.
-// Proved by: tests/conformance/file_descriptor_*.cpp, tests/stress/descriptor_stress.cpp.
+// Proved by: tests/conformance/descriptor_*.cpp, tests/stress/io_stress.cpp.
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>

@@ -127,6 +127,8 @@ void run_worker(worker* w) {
   w->error_number = thread_errno();
 #if WEFT_TSAN
   w->tsan_fibre = __tsan_get_current_fiber();
+  // Two goroutines on one thread may both set errno; each gets its own back after a wait.
+  AnnotateBenignRaceSized(__FILE__, __LINE__, w->error_number, sizeof(int), "errno");
 #endif
   // The thread's own storage comes about here, and the goroutines that it runs use it (errno):
   // each resume acquires this, which nobody releases again.

@@ -2,7 +2,7 @@
 // compare-and-swap each. A waiter that is woken competes with who comes meanwhile; if it loses it
 // goes to the front of the queue and gets the mutex handed over by the next unlock, so it is
 // overtaken at most twice. Letting go is the last touch; wakes use the waiter only.
-// Proved by: tests/stress/mutex_stress.cpp.
+// Proved by: tests/conformance/mutex_test.cpp, tests/stress/sync_stress.cpp.
 #include <stdexcept>
 
 #include "park/park.hpp"

@@ -2,7 +2,7 @@
 // compare-and-swap. Who brings the count to zero while somebody waits takes the lock in the same
 // step; the store that lets it go is the last touch, so the group may be destroyed as soon as the
 // last wait has returned: a wait that gives up needs that lock first.
-// Proved by: tests/stress/wait_group_stress.cpp.
+// Proved by: tests/conformance/wait_group_test.cpp, tests/stress/sync_stress.cpp.
 #include <limits>
 #include <stdexcept>
 #include <utility>

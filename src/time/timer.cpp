@@ -5,7 +5,7 @@
 // is decided under the state's lock, the send of the tick included; so when stop() or reset() has
 // returned, no tick of before is in the channel or can get there (as in Go 1.23).
 // Order of locks: a timer's state, then a wheel or the timer's channel.
-// Proved by: tests/conformance/timer_*.cpp, tests/stress/timer_stress.cpp.
+// Proved by: tests/conformance/time_test.cpp, tests/stress/sync_stress.cpp.
 #include <cstddef>
 #include <mutex>
 #include <optional>
