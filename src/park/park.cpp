@@ -25,11 +25,17 @@ std::uint32_t wait_scope::park_thread(unlock_function unlock, void* argument,
 void wait_scope::throw_exit_if_allowed() {
   if (waits_on_at_exit(worker_, goroutine_)) return;
   worker_->core->wait_until_decided();
+  throw_goroutine_exit();
+}
+
+void throw_goroutine_exit() {
+  worker* w = current_worker();
+  w->current->unwinds_by_exit = true;  // for the terminate handler
   throw goroutine_exit();
 }
 
 void wait_scope::throw_for(std::uint32_t won) {
-  if (won == claim_exit) throw goroutine_exit();
+  if (won == claim_exit) throw_goroutine_exit();
   throw deadlock_error("weft: deadlock: every goroutine waits and nothing can wake one");
 }
 

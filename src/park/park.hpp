@@ -123,6 +123,9 @@ WEFT_SWITCHING std::uint32_t wait_scope::park_goroutine(unlock_function unlock, 
   return won;
 }
 
+// Throws goroutine_exit in the calling goroutine.
+[[noreturn]] void throw_goroutine_exit();
+
 // Claims a goroutine's wait for a partner that runs on w. The locked instruction is left out where
 // only the end of a run competes, which is as rare as a barrier of the whole process: it announces
 // itself, passes that barrier and waits until no worker is in here.

@@ -47,7 +47,8 @@ std::string message_of(const std::exception_ptr& error) {
   if (w != nullptr && w->current != nullptr) {
     const std::string who = describe(w->current);
     const std::exception_ptr error = std::current_exception();
-    bool is_exit = false;
+    // Where instrumentation has put a cleanup, terminate is called before the exception is caught.
+    bool is_exit = !error && w->current->unwinds_by_exit && std::uncaught_exceptions() > 0;
     if (error) {
       try {
         std::rethrow_exception(error);

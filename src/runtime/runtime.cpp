@@ -414,7 +414,7 @@ void yield() {
   goroutine* self = w->current;
   if (w->core->is_ending() && !waits_on_at_exit(w, self)) [[unlikely]] {
     w->core->wait_until_decided();
-    throw goroutine_exit();
+    throw_goroutine_exit();
   }
   yield_here(w, self);
 }
@@ -423,7 +423,7 @@ void exit_goroutine() {
   if (!this_goroutine::inside()) {
     throw std::logic_error("weft::exit_goroutine: this is no goroutine");
   }
-  throw goroutine_exit();
+  throw_goroutine_exit();
 }
 
 exit_guard::exit_guard() noexcept : goroutine_(nullptr) {

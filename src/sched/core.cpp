@@ -218,7 +218,7 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
 void runtime_core::rebirth(worker* w, goroutine* g, seed* s) noexcept {
   g->birth = s;
   g->is_internal = s->internal;
-  g->left_by_exit_goroutine = false;
+  g->unwinds_by_exit = false;
   g->exit_guards = 0;
   g->waits_for.store(nullptr, std::memory_order_relaxed);
   if (w->next_id == w->end_id) [[unlikely]] {

@@ -36,7 +36,7 @@ struct goroutine {
   exception_globals saved_exceptions;
   bool has_saved_exceptions;
   bool is_internal;
-  bool left_by_exit_goroutine;
+  bool unwinds_by_exit;
   std::uint32_t exit_guards;
 #if WEFT_TSAN
   void* tsan_fibre;

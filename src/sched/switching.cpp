@@ -25,7 +25,6 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   try {
     s->invoke(s, w, action);
   } catch (const goroutine_exit&) {
-    self->left_by_exit_goroutine = true;
   } catch (...) {
     handle_uncaught(self, core);
   }

@@ -184,8 +184,8 @@ TEST_CASE("closers race with both sides", "[stress][chan]") {
         });
       }
       all.wait();
+      if (outside.joinable()) outside.join();  // it uses this frame
     });
-    if (outside.joinable()) outside.join();
     REQUIRE(closed == 1);
     REQUIRE(book.balanced());
   }
