@@ -39,6 +39,7 @@ void AnnotateBenignRaceSized(const char*, int, const volatile void*, unsigned lo
 #if WEFT_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 #if defined(__has_include)
 #if __has_include(<valgrind/valgrind.h>)
