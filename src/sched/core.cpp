@@ -93,6 +93,7 @@ worker* runtime_core::make_worker(unsigned index) {
   w->signal = 0;
   w->stuck = false;
   w->state = worker_state::unstarted;
+  w->left = 1;
   w->in_idle_list = false;
   workers_.load(std::memory_order_relaxed)[index].store(w, std::memory_order_release);
   made_.store(index + 1, std::memory_order_release);
@@ -100,7 +101,8 @@ worker* runtime_core::make_worker(unsigned index) {
 }
 
 bool runtime_core::start_thread(worker* w) noexcept {
-  if (w->thread.joinable()) w->thread.join();  // a stand-in that had gone
+  // A stand-in that had gone may be at its last instructions.
+  while (w->left.load(std::memory_order_acquire) == 0) futex_wait(w->left, 0);
   w->state.store(worker_state::running, std::memory_order_relaxed);
   w->left.store(0, std::memory_order_relaxed);
   threads_.fetch_add(1, std::memory_order_relaxed);
@@ -112,6 +114,7 @@ bool runtime_core::start_thread(worker* w) noexcept {
     threads_.fetch_sub(1, std::memory_order_relaxed);
     weft_threads.fetch_sub(1, std::memory_order_relaxed);
     w->state.store(worker_state::unstarted, std::memory_order_relaxed);
+    w->left.store(1, std::memory_order_relaxed);
     if (!told_bound_.exchange(true)) {
       std::fputs("weft: the system refuses another thread; going on with fewer\n", stderr);
     }
@@ -151,6 +154,8 @@ void run_worker(worker* w) {
     }
   }
   core.give_up_everything(w);
+  // A stand-in that is not needed any more goes alone; the others are joined at the end of the run.
+  if (w->state.load(std::memory_order_relaxed) == worker_state::unstarted) w->thread.detach();
   set_current_worker(nullptr);
   core.threads_.fetch_sub(1, std::memory_order_relaxed);
   weft_threads.fetch_sub(1, std::memory_order_relaxed);
@@ -192,11 +197,12 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
 #if WEFT_TSAN || WEFT_ASAN
   char* low = g->stack_low != nullptr ? g->stack_low : stack_pool_->low_end(block);
 #if WEFT_TSAN
-  void* fibre = g->tsan_fibre;
+  fibre_slot* fibre = g->tsan_fibre;
+  while (fibre != nullptr && fibre->in_use.load(std::memory_order_acquire)) sched_yield();
   // Mapped anew, so that TSan forgets who touched it before.
   mmap(low, bytes, PROT_READ | PROT_WRITE,
        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK | MAP_FIXED, -1, 0);
-  g->tsan_fibre = fibre != nullptr ? fibre : __tsan_create_fiber(0);
+  g->tsan_fibre = fibre != nullptr ? fibre : new fibre_slot{__tsan_create_fiber(0)};
 #else
   __asan_unpoison_memory_region(low, bytes);
   g->asan_fake_stack = nullptr;
@@ -945,19 +951,16 @@ bool runtime_core::stop_workers(std::int64_t until) noexcept {
   bool clean = true;
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
     worker* w = at(i);
-    if (!w->thread.joinable()) continue;
     while (w->left.load(std::memory_order_acquire) == 0 && steady_now() < until) {
       w->signal.store(1, std::memory_order_seq_cst);
       futex_wake(&w->signal);
       if (w->in_poller.load(std::memory_order_seq_cst)) poller_->interrupt();
       futex_wait(w->left, 0, std::min(steady_now() + millisecond, until));
     }
-    if (w->left.load(std::memory_order_acquire) != 0) {
-      w->thread.join();
-    } else {
-      w->thread.detach();
-      clean = false;
-    }
+    // Only a thread that has left its std::thread alone for good has said so.
+    const bool gone = w->left.load(std::memory_order_acquire) != 0;
+    if (w->thread.joinable()) gone ? w->thread.join() : w->thread.detach();
+    clean &= gone;
   }
   return clean;
 }

@@ -19,6 +19,15 @@ namespace weft::detail {
 // parked; claimed, it can run; none, it runs or has yielded.
 enum class goroutine_state : std::uint8_t { none, alive };
 
+#if WEFT_TSAN
+// A fibre of TSan's, and whether a thread is on it. A goroutine can be resumed elsewhere as soon as
+// its commit is done, before the worker that it left has told TSan so.
+struct fibre_slot {
+  void* fibre;
+  std::atomic<bool> in_use{false};
+};
+#endif
+
 struct goroutine {
   saved_context context;  // valid from the commit of a switch away until the next switch to it
   goroutine* next;        // in a run queue or a list of idle stacks
@@ -39,7 +48,7 @@ struct goroutine {
   bool unwinds_by_exit;
   std::uint32_t exit_guards;
 #if WEFT_TSAN
-  void* tsan_fibre;
+  fibre_slot* tsan_fibre;
 #endif
 #if WEFT_ASAN
   void* asan_fake_stack;

@@ -79,6 +79,7 @@ WEFT_SWITCHING worker* arrive(switch_result t) noexcept {
 #if WEFT_TSAN
   // The commit's frames lie on the new side's stack and are the old side's writes to TSan: it is
   // not to see them, but it is to see the locks that the commit lets go.
+  fibre_slot* left = from != nullptr ? from->tsan_fibre : nullptr;
   if (commit != nullptr) {
     AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
     AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
@@ -86,9 +87,14 @@ WEFT_SWITCHING worker* arrive(switch_result t) noexcept {
     AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
   }
-  __tsan_switch_to_fiber(to != nullptr ? to->tsan_fibre : w->tsan_fibre,
-                         __tsan_switch_to_fiber_no_sync);
-  if (to != nullptr) __tsan_acquire(w);
+  // By way of home, so that no two workers wait for each other's fibre.
+  __tsan_switch_to_fiber(w->tsan_fibre, __tsan_switch_to_fiber_no_sync);
+  if (left != nullptr) left->in_use.store(false, std::memory_order_release);
+  if (to != nullptr) {
+    while (to->tsan_fibre->in_use.exchange(true, std::memory_order_acquire)) sched_yield();
+    __tsan_switch_to_fiber(to->tsan_fibre->fibre, __tsan_switch_to_fiber_no_sync);
+    __tsan_acquire(w);
+  }
 #else
   if (commit != nullptr) commit(w, from, argument);
 #endif
