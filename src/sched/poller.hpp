@@ -11,7 +11,8 @@ class poller {
  public:
   virtual ~poller() = default;
   // Readies who waits for descriptors that are ready; until then waits, but not past the point in
-  // steady nanoseconds (INT64_MIN: not at all). One thread at a time.
+  // steady nanoseconds (INT64_MIN: not at all). Any thread may poll without waiting; only the
+  // watcher waits.
   virtual void poll(std::int64_t until) noexcept = 0;
   // Makes a poll that waits, or the next one, return.
   virtual void interrupt() noexcept = 0;
