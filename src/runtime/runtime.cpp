@@ -135,8 +135,9 @@ runtime_core& start_core(const options& o, bool (*on_deadlock)(runtime_core&) = 
     return true;
   }();
   const options resolved = resolve(o);
-  tsan_blind blind;  // workers read what is set up here without an order that TSan knows
+  // TSan sees this lock: the core that is given out again was another owner's before.
   runtime_core& core = acquire_core();
+  tsan_blind blind;  // workers read what is set up here without an order that TSan knows
   try {
     core.on_deadlock = on_deadlock;
     core.start(resolved, make_poller());
