@@ -186,9 +186,9 @@ class runtime_core {
   runnable look_around(worker*) noexcept;
   runnable take_global(worker*) noexcept;
   void run_timers(worker*, std::int64_t now) noexcept;
-  bool steal_into(worker*, bool by_force) noexcept;
+  bool steal_into(worker*) noexcept;
   bool take_over_stuck(worker*) noexcept;
-  bool sleep(worker*) noexcept;
+  void sleep(worker*) noexcept;
   bool anything_to_take(worker*) noexcept;
   void stop_searching(worker*, bool found) noexcept;
   void wake_searcher() noexcept;

@@ -1,0 +1,125 @@
+// The end of a run: every wait is decided, what is left unwinds, the workers stop. See
+// docs/design.md.
+#include "sched/core.hpp"
+
+#include <algorithm>
+#include <mutex>
+
+namespace weft::detail {
+
+namespace {
+
+constexpr std::int64_t millisecond = 1'000'000;
+constexpr std::int64_t longest_pause = 10 * millisecond;  // between two looks
+
+}  // namespace
+
+template <class Visit>
+void runtime_core::for_each_goroutine(Visit visit) noexcept {
+  stack_pool_->for_each_block([&](void* block) {
+    auto* g = static_cast<goroutine*>(block);
+    if (g->core.load(std::memory_order_relaxed) == this &&
+        g->state.load(std::memory_order_acquire) != goroutine_state::none) {
+      visit(g);
+    }
+  });
+}
+
+void runtime_core::claim_parked(claim_value value, wake_list& claimed) noexcept {
+  for_each_goroutine([&](goroutine* g) {
+    // An open word says that the context is saved; the claim is as any partner's.
+    if ((g->wait.word.value() == claim_open || g->wait.word.value() == claim_held) && !g->waits_on.load(std::memory_order_relaxed) &&
+        g->wait.word.claim(value)) {
+      claimed.add(&g->wait);
+    }
+  });
+}
+
+void runtime_core::decide_all_waits() noexcept {
+  tsan_blind blind;
+  phase_.store(phase::deciding, std::memory_order_seq_cst);
+  heavy_barrier();  // pairs with light_barrier in claim_from()
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+    worker* w = at(i);
+    for (backoff b; w->claiming.load(std::memory_order_acquire);) b.wait();
+  }
+  wake_list claimed;
+  claim_parked(claim_exit, claimed);
+  phase_.store(phase::unwinding, std::memory_order_seq_cst);
+  claimed.wake_all();
+}
+
+bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
+  tsan_blind blind;
+  std::int64_t next_look = steady_now() + longest_pause;
+  std::int64_t pause = millisecond / 2;
+  for (;;) {
+    const std::uint32_t word = end_word_.load(std::memory_order_acquire);
+    if (alive() == 0) return true;
+    // Those that were on their way to a wait when the run ended.
+    wake_list claimed;
+    claim_parked(claim_exit, claimed);
+    claimed.wake_all();
+    const std::int64_t now = steady_now();
+    if (now >= until) return false;
+    if (now >= next_look) {
+      monitor_once(now);
+      next_look = now + longest_pause;
+    }
+    // Each look goes over every stack: less and less often.
+    futex_wait(end_word_, word, std::min(now + pause, until));
+    pause = std::min(2 * pause, longest_pause);
+  }
+}
+
+bool runtime_core::stop_workers(std::int64_t until) noexcept {
+  tsan_blind blind;
+  phase_.store(phase::stopped, std::memory_order_seq_cst);
+  heavy_barrier();
+  for (backoff b; visitors_.load(std::memory_order_seq_cst) != 0;) b.wait();
+  while (worker* w = pop_idle()) {
+    if (w->state.load(std::memory_order_acquire) != worker_state::unstarted) wake_worker(w, false);
+  }
+  bool clean = true;
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+    worker* w = at(i);
+    while (w->left.load(std::memory_order_acquire) == 0 && steady_now() < until) {
+      w->signal.store(1, std::memory_order_seq_cst);
+      futex_wake(&w->signal);
+      if (w->in_poller.load(std::memory_order_seq_cst)) poller_->interrupt();
+      futex_wait(w->left, 0, std::min(steady_now() + millisecond, until));
+    }
+    // Only a thread that has left its std::thread alone for good has said so.
+    const bool gone = w->left.load(std::memory_order_acquire) != 0;
+    if (w->thread.joinable()) gone ? w->thread.join() : w->thread.detach();
+    clean &= gone;
+  }
+  return clean;
+}
+
+void runtime_core::let_go() noexcept {
+  while (kept_stacks_ != nullptr) {
+    void* block = kept_stacks_;
+    kept_stacks_ = kept_stacks_->next;
+    stack_pool_->give_back(&block, 1);
+  }
+  poller_.reset();
+  on_deadlock = nullptr;
+  options_.on_uncaught = nullptr;
+}
+
+timer_node* runtime_core::leftover_timers() noexcept {
+  timer_node* all = nullptr;
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+    timer_node* part = at(i)->wheel.drain();
+    while (part != nullptr) {
+      timer_node* next = part->next_to_fire;
+      part->next_to_fire = all;
+      all = part;
+      part = next;
+    }
+  }
+  return all;
+}
+
+}  // namespace weft::detail

@@ -1,0 +1,210 @@
+// The monitor, which finds workers that do not get on, and the stand-ins that run what they leave.
+#include "sched/core.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <mutex>
+#include <new>
+
+namespace weft::detail {
+
+namespace {
+
+constexpr std::int64_t millisecond = 1'000'000;
+constexpr std::int64_t monitor_period = 10 * millisecond;
+constexpr std::int64_t hurried_period = 2 * millisecond;  // while more and more get stuck
+constexpr unsigned quiet_periods = 10;                   // before the monitor sleeps
+constexpr std::int64_t stand_in_stays = 1'000 * millisecond;
+
+}  // namespace
+
+// A stand-in that is not needed any more gives its work away and waits, looking after its timers.
+bool runtime_core::retire_if_surplus(worker* w) noexcept {
+  unsigned extra = extra_.load(std::memory_order_relaxed);
+  in_hand_.fetch_add(1, std::memory_order_seq_cst);  // until its work is in the global queue
+  do {
+    if (extra <= stuck_.load(std::memory_order_relaxed)) {
+      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+      return false;
+    }
+  } while (!extra_.compare_exchange_weak(extra, extra - 1, std::memory_order_seq_cst));
+  const bool searched = w->searching;
+  stop_searching(w, false);
+  w->signal.store(0, std::memory_order_relaxed);
+  w->state.store(worker_state::idle, std::memory_order_relaxed);
+  {
+    std::lock_guard guard(idle_lock_);
+    w->next_idle = retired_;
+    retired_ = w;
+    w->retired = true;
+  }
+  const auto give_away = [&] {
+    loot l = w->queue.take_all();
+    if (l.empty()) return;
+    {
+      std::lock_guard guard(global_lock_);
+      global_woken_.append(l.woken);
+      global_fresh_.append_older(l.fresh);
+      publish_global_locked();
+    }
+    full_fence();
+    work_added();
+  };
+  give_away();
+  if (searched) {
+    // one_searcher: who gives up looks once more, since pushes have relied on it.
+    full_fence();
+    if (anything_to_take(nullptr)) wake_searcher();
+  }
+  in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+  const std::int64_t leaves_at = steady_now() + stand_in_stays;
+  for (;;) {
+    const std::int64_t now = steady_now();
+    if (w->wheel.next_due() <= now) {
+      in_hand_.fetch_add(1, std::memory_order_seq_cst);
+      w->wheel.expire(now);
+      give_away();
+      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+      continue;
+    }
+    if (w->signal.load(std::memory_order_acquire) != 0) break;
+    if (phase_.load(std::memory_order_acquire) == phase::stopped ||
+        (now >= leaves_at && w->wheel.size() == 0 && !is_ending())) {
+      std::lock_guard guard(idle_lock_);
+      if (!w->retired) continue;  // somebody needs it after all, and signals
+      w->state.store(worker_state::unstarted, std::memory_order_release);
+      return true;
+    }
+    futex_wait(w->signal, 0, std::min(std::max(leaves_at, now + millisecond), w->wheel.next_due()));
+  }
+  w->state.store(worker_state::running, std::memory_order_relaxed);
+  return true;
+}
+
+void runtime_core::add_stand_in() noexcept {
+  worker* w = nullptr;
+  {
+    std::lock_guard guard(idle_lock_);
+    w = retired_;
+    if (w != nullptr) {
+      retired_ = w->next_idle;
+      w->retired = false;
+    }
+  }
+  if (w == nullptr) {
+    const unsigned index = made_.load(std::memory_order_relaxed);
+    if (index >= most_workers_) {
+      if (!told_bound_.exchange(true)) {
+        std::fprintf(stderr,
+                     "weft: all %u threads are kept by goroutines that block or compute; others "
+                     "wait. Raise options.max_threads, or let blocking calls run elsewhere.\n",
+                     most_workers_);
+      }
+      return;
+    }
+    try {
+      w = make_worker(index);
+    } catch (const std::bad_alloc&) {
+      return;
+    }
+  }
+  extra_.fetch_add(1, std::memory_order_seq_cst);
+  if (wake_worker(w, false)) return;
+  extra_.fetch_sub(1, std::memory_order_seq_cst);
+  std::lock_guard guard(idle_lock_);
+  w->next_idle = retired_;
+  retired_ = w;
+  w->retired = true;
+}
+
+void runtime_core::monitor_once(std::int64_t now) noexcept {
+  bool waits = global_count_.load(std::memory_order_relaxed) != 0;
+  const unsigned n = made_.load(std::memory_order_acquire);
+  for (unsigned i = 0; i < n; ++i) {
+    worker* w = at(i);
+    if (w->state.load(std::memory_order_acquire) != worker_state::running) continue;
+    const std::uint64_t moves = w->moves.load(std::memory_order_relaxed);
+    if (moves != w->seen_moves) {
+      w->seen_moves = moves;
+      continue;
+    }
+    if (!w->stuck.load(std::memory_order_relaxed)) {
+      stuck_.fetch_add(1);
+      w->stuck.store(true, std::memory_order_seq_cst);
+      // It may have gone to sleep meanwhile: that clears the mark, after the state.
+      if (w->state.load(std::memory_order_seq_cst) != worker_state::running) {
+        if (w->stuck.exchange(false)) stuck_.fetch_sub(1);
+        continue;
+      }
+    }
+    waits |= w->queue.has_any() || w->wheel.next_due() <= now;
+  }
+  const bool unpolled =
+      poller_->waiting() != 0 && watcher_.load(std::memory_order_relaxed) == nullptr;
+  waits |= unpolled;
+  // Workers that get on, but whose picks take long, are to look around at their next one.
+  for (unsigned i = 0; i < n; ++i) {
+    worker* w = at(i);
+    if (w->state.load(std::memory_order_relaxed) == worker_state::running &&
+        (unpolled || global_count_.load(std::memory_order_relaxed) != 0 ||
+         w->wheel.next_due() <= now)) {
+      w->until_look.store(1, std::memory_order_relaxed);
+    }
+  }
+  if (!waits || stuck_.load(std::memory_order_relaxed) == 0) return;
+  if (idle_count_.load(std::memory_order_relaxed) != 0) {
+    wake_searcher();
+  } else if (extra_.load(std::memory_order_relaxed) < stuck_.load(std::memory_order_relaxed)) {
+    add_stand_in();
+  }
+}
+
+void runtime_core::wake_monitor() noexcept {
+  monitor_word_.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(&monitor_word_);
+}
+
+void runtime_core::monitor_until(const std::atomic<bool>& done) noexcept {
+  tsan_blind blind;
+  unsigned quiet = 0;
+  unsigned stood_in_for = 0;
+  for (;;) {
+    const std::uint32_t word = monitor_word_.load(std::memory_order_seq_cst);
+    if (done.load(std::memory_order_acquire)) return;
+    if (quiet >= quiet_periods) {
+      monitor_sleeps_.store(true, std::memory_order_seq_cst);
+      full_fence();  // a worker that misses the flag is seen awake here, or moves on by itself
+      if (all_idle()) futex_wait(monitor_word_, word);
+      monitor_sleeps_.store(false, std::memory_order_relaxed);
+      quiet = 0;
+    } else {
+      // While somebody is stuck the next one may be soon.
+      const bool hurry = stuck_.load(std::memory_order_relaxed) > stood_in_for;
+      futex_wait(monitor_word_, word, steady_now() + (hurry ? hurried_period : monitor_period));
+      stood_in_for = stuck_.load(std::memory_order_relaxed);
+    }
+    if (done.load(std::memory_order_acquire)) return;
+    quiet = all_idle() ? quiet + 1 : 0;
+    if (quiet == 0) monitor_once(steady_now());
+  }
+}
+
+void runtime_core::start_monitor() {
+  monitor_ends_.store(false, std::memory_order_relaxed);
+  weft_threads.fetch_add(1, std::memory_order_relaxed);
+  try {
+    monitor_ = std::thread([this] { monitor_until(monitor_ends_); });
+  } catch (...) {
+    weft_threads.fetch_sub(1, std::memory_order_relaxed);
+    throw;
+  }
+}
+
+void runtime_core::stop_monitor() noexcept {
+  monitor_ends_.store(true, std::memory_order_seq_cst);
+  wake_monitor();
+  monitor_.join();
+  weft_threads.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace weft::detail
