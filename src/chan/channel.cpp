@@ -143,9 +143,18 @@ void channel::tell_to_retry(queue& q, wait_node& n) noexcept {
 bool channel::come_back(wait_node& n, direction d) noexcept {
   lock();
   unlink_locked(n, d);
-  const bool gone = dying_;
+  const bool stays = try_retain();
   unlock_and_leave();
-  return !gone;
+  return stays;
+}
+
+bool channel::try_retain() noexcept {
+  std::uint32_t n = handles_.load(std::memory_order_relaxed);
+  // At none its destructor is on its way to these locks, or has been here.
+  while (n != 0) {
+    if (handles_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed)) return true;
+  }
+  return false;
 }
 
 // ---- The ring ------------------------------------------------------------------------------
@@ -366,6 +375,24 @@ namespace {
 
 void unlock_channel(void* c) { static_cast<channel*>(c)->unlock(); }
 
+// What come_back gave to an operation that looks again.
+class own_handle {
+ public:
+  own_handle() noexcept = default;
+  ~own_handle() {
+    if (channel_ != nullptr) channel_->release();
+  }
+  own_handle(const own_handle&) = delete;
+  own_handle& operator=(const own_handle&) = delete;
+  void hold(channel* c) noexcept {
+    if (channel_ != nullptr) channel_->release();
+    channel_ = c;
+  }
+
+ private:
+  channel* channel_ = nullptr;
+};
+
 chan_status wait_for_nothing(deadline limit, chan_status at_once, const char* what) {
   if (limit.is_none()) return at_once;
   wait_scope scope(what);
@@ -392,6 +419,7 @@ template <direction D, on_closed C = on_closed::status>
 WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const sender_type* how,
                                       deadline limit) {
   wait_scope scope(D == direction::send ? "chan send" : "chan receive");
+  own_handle again;
   for (;;) {
     scope.check_exit();
     wait_node node;
@@ -418,7 +446,10 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const send
       return chan_status::closed;
     }
     if (won == claim_retry) {
-      if (c->come_back(node, D)) continue;
+      if (c->come_back(node, D)) {
+        again.hold(c);
+        continue;
+      }
       return wait_for_nothing(limit, chan_status::timeout, "a channel that is gone");
     }
     c->leave_after(node, D, won);
@@ -502,6 +533,8 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_to_meet(channel* c, worker* w, goroutine
   if (!c->come_back(node, D)) {
     return wait_for_nothing(deadline::never(), chan_status::timeout, "a channel that is gone");
   }
+  own_handle again;
+  again.hold(c);
   return wait_on<D, C>(c, element, how, deadline::never());
 }
 

@@ -58,8 +58,11 @@ class channel {
   attempt receive_locked(void* box, wake_list&);
   void link_locked(wait_node&, direction) noexcept;
   void unlink_locked(wait_node&, direction) noexcept;
-  // A waiter that was told to look again: counts it out. False: the channel is gone.
+  // A waiter that was told to look again: counts it out. True: with a handle of its own from here
+  // on, since it is in no queue while it looks. False: the channel is gone.
   bool come_back(wait_node&, direction) noexcept;
+  // Under the locks. False: the last handle is gone.
+  bool try_retain() noexcept;
 
   void close();
   bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }

@@ -62,6 +62,14 @@ class selection {
     }
   }
 
+  ~selection() {
+    for (std::uint32_t i = 0; holds_ && i < count_; ++i) {
+      if (is_on_channel(*cases_[i])) cases_[i]->on->release();
+    }
+  }
+  selection(const selection&) = delete;
+  selection& operator=(const selection&) = delete;
+
   std::size_t run() {
     for (;;) {
       if (try_ready()) return chosen_;
@@ -249,7 +257,7 @@ class selection {
     committed_.store(false, std::memory_order_relaxed);
     locked.self = nullptr;
     const std::uint32_t won = scope.park(&selection::commit, this, limit_);
-    unlink_all();
+    unlink_all(won == claim_retry);
     if (won == claim_retry) return false;
     wait_scope::rethrow(won);
     if (won == claim_timeout) {
@@ -296,20 +304,25 @@ class selection {
     }
   }
 
-  void unlink_all() noexcept {
+  // If it looks again, it keeps the channels from here on, since it stands in no queue meanwhile.
+  void unlink_all(bool looks_again) noexcept {
     for (backoff b; !committed_.load(std::memory_order_acquire);) b.wait();
     list_channels();
     lock_all();
     for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
       select_case_core& c = **at;
-      if (!is_on_channel(c)) continue;
-      if (get_place(c.node) == wait_node::place::detached) {
-        c.on = nullptr;  // gone: as the nil channel from now on
-      } else {
-        c.on->unlink_locked(c.node, direction_of(c));
+      if (!is_on_channel(c) || get_place(c.node) == wait_node::place::detached) continue;
+      c.on->unlink_locked(c.node, direction_of(c));
+      if (looks_again && !holds_ && !c.on->try_retain()) {
+        set_place(c.node, wait_node::place::detached);
       }
     }
     unlock_all_and_leave();
+    holds_ |= looks_again;
+    for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
+      // Gone: as the nil channel from now on.
+      if (get_place((*at)->node) == wait_node::place::detached) (*at)->on = nullptr;
+    }
     for (std::uint32_t i = 0; has_sources_ && i < count_; ++i) {
       select_case_core& c = *cases_[i];
       if (c.kind == case_kind::source) c.source->disarm(c);
@@ -322,6 +335,7 @@ class selection {
   std::int64_t timeout_ = -1;
   deadline limit_ = deadline::never();
   bool has_sources_ = false;
+  bool holds_ = false;  // a handle of each case's channel
   bool took_fallback_ = false;
   std::size_t chosen_ = 0;
   select_case_core* locks_ = nullptr;

@@ -7,9 +7,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -115,6 +117,36 @@ TEST_CASE("run by several threads at once", "[runtime]") {
   }
   for (auto& t : threads) t.join();
   CHECK(total == 4 * 5050);
+}
+
+TEST_CASE("one thread's run, then another's, with nothing between them", "[runtime]") {
+  // What one run leaves the next one uses, whichever thread it is on. For ThreadSanitizer: nothing
+  // but weft's own lock orders the two, since the turns are taken by relaxed accesses.
+  std::atomic<int> turn = 0;
+  const int rounds = 10;
+  auto takes_turns = [&](int mine) {
+    return std::thread([&turn, mine] {
+      for (int i = 0; i < rounds; ++i) {
+        while (turn.load(std::memory_order_relaxed) != 2 * i + mine) std::this_thread::yield();
+        weft::run({.workers = 2u + unsigned(i), .on_uncaught = [i](std::exception_ptr, std::string_view) {
+                     (void)i;
+                   }},
+                  [] {
+                    weft::chan<int> c(1);
+                    for (int k = 0; k < 4; ++k) weft::go([c, k] { c.send(k); });
+                    for (int k = 0; k < 4; ++k) c.recv();
+                    weft::go([] { weft::sleep_for(std::chrono::hours(1)); });
+                    weft::after(std::chrono::hours(1));
+                  });
+        turn.store(2 * i + mine + 1, std::memory_order_relaxed);
+      }
+    });
+  };
+  auto first = takes_turns(0);
+  auto second = takes_turns(1);
+  first.join();
+  second.join();
+  CHECK(turn == 2 * rounds);
 }
 
 TEST_CASE("exit_goroutine in main makes run throw no_result", "[runtime]") {

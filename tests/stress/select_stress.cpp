@@ -157,6 +157,35 @@ TEST_CASE("selects over overlapping sets of channels", "[stress][select]") {
   });
 }
 
+TEST_CASE("a select of many channels is chosen while it is still letting go of them",
+          "[stress][select]") {
+  // The wake comes as soon as the first of four hundred locks is free; the list of locks must not
+  // be made anew while the rest of it is still being walked.
+  const int rounds = weft_test::scaled(3000);
+  const int workers = 3;
+  weft::run({.workers = unsigned(workers)}, [&] {
+    std::vector<weft::chan<int>> channels(400);
+    std::atomic<bool> stop = false;
+    weft::wait_group group;
+    for (int k = 1; k < workers; ++k) {
+      group.go([&] {
+        weft::chan<int> c = channels[0];
+        for (int i = 0; !stop; ++i) {
+          if (c.try_send(1) == weft::chan_status::ok || i % 64 == 0) weft::yield();
+        }
+      });
+    }
+    std::vector<weft::select_case> cases;
+    for (auto& c : channels) cases.push_back(on_recv(c));
+    for (int i = 0; i < rounds; ++i) {
+      if (select(cases) != 0) break;
+    }
+    stop = true;
+    group.wait();
+  });
+  SUCCEED();
+}
+
 TEST_CASE("closes race with selects", "[stress][select]") {
   const int rounds = weft_test::scaled(500);
   for (int round = 0; round < rounds; ++round) {
