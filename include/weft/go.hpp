@@ -143,8 +143,11 @@ void invoke_joined(seed* s, [[maybe_unused]] worker* w, seed_action action) {
 template <class R = void>
 class join_handle {
  public:
+  /// A handle of nothing: done, and without a result.
   join_handle() noexcept = default;
+  /// The other is then a handle of nothing.
   join_handle(join_handle&& other) noexcept : seed_(std::exchange(other.seed_, nullptr)) {}
+  /// Drops what this one was a handle of.
   join_handle& operator=(join_handle&& other) noexcept {
     if (this != &other) {
       drop();
@@ -152,6 +155,7 @@ class join_handle {
     }
     return *this;
   }
+  /// Detaches the goroutine. Never waits.
   ~join_handle() { drop(); }
 
   /// Waits for the end and gives the result, once, or throws what the goroutine threw.
@@ -228,6 +232,7 @@ void yield();
 /// did it. On a plain thread: std::logic_error.
 [[noreturn]] void exit_goroutine();
 
+/// The calling goroutine.
 namespace this_goroutine {
 /// A number that no other goroutine of the process has had. 0 on a plain thread.
 [[nodiscard]] std::uint64_t id() noexcept;

@@ -124,6 +124,7 @@ auto run(options o, F&& main_function) {
   return detail::call_through(std::forward<F>(main_function),
                               [&](detail::function_view f) { detail::run_to_end(o, f); });
 }
+/// The same with the default options.
 template <class F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, options>)
 auto run(F&& main_function) {
@@ -134,7 +135,10 @@ auto run(F&& main_function) {
 /// thread; the destructor ends it as run() does and must not be called from one of its goroutines.
 class runtime {
  public:
+  /// Starts it. @throws std::system_error if a thread cannot be started, std::invalid_argument for
+  /// options that make no sense.
   explicit runtime(options o = {}) : core_(detail::start_runtime(o)) {}
+  /// Ends it as run() does: unwinds what is left. Blocks the thread.
   ~runtime() { detail::end_runtime(core_); }
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
@@ -151,6 +155,7 @@ class runtime {
       detail::run_and_wait(*core_, view);
     });
   }
+  /// This runtime's counters.
   [[nodiscard]] runtime_stats stats() const { return detail::stats_of(*core_); }
 
  private:
@@ -171,7 +176,9 @@ void dump(std::ostream&);
 /// and noexcept functions that wait. Nests. On a plain thread it does nothing.
 class exit_guard {
  public:
+  /// From here on the waits of this goroutine do not throw goroutine_exit.
   exit_guard() noexcept;
+  /// They do again, unless another guard lives.
   ~exit_guard();
   exit_guard(const exit_guard&) = delete;
   exit_guard& operator=(const exit_guard&) = delete;

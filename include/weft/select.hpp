@@ -187,6 +187,7 @@ auto on_recv(const C& c, F&& handler) {
   return detail::receive_case<detail::element_of_channel_t<C>, F>(
       detail::channel_access::core(c), std::forward<F>(handler));
 }
+/// The same without a handler: what is received is dropped.
 template <detail::receivable C>
 auto on_recv(const C& c) {
   return detail::receive_case<detail::element_of_channel_t<C>, detail::no_handler>(
@@ -208,17 +209,20 @@ auto on_send(const C& c, V&& value, F&& handler) {
   return detail::send_case<T, From, F>(detail::channel_access::core(c), static_cast<From>(value),
                                        std::forward<F>(handler));
 }
+/// The same without a handler.
 template <detail::sendable C, class V>
   requires(!std::is_void_v<detail::element_of_channel_t<C>>)
 auto on_send(const C& c, V&& value) {
   return on_send(c, std::forward<V>(value), detail::no_handler{});
 }
+/// The same for a chan<void>, which carries no value.
 template <detail::sendable C, class F>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c, F&& handler) {
   return detail::send_case<detail::no_value, const detail::no_value&, F>(
       detail::channel_access::core(c), detail::nothing, std::forward<F>(handler));
 }
+/// The same for a chan<void>, without a handler.
 template <detail::sendable C>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c) {
@@ -233,6 +237,7 @@ auto on_timeout(std::chrono::duration<Rep, Period> d, F&& handler = {}) {
                                  std::chrono::nanoseconds(detail::to_nanoseconds(d)),
                                  std::forward<F>(handler));
 }
+/// The same at a point of any clock.
 template <class Clock, class Duration, class F = detail::no_handler>
 auto on_timeout(std::chrono::time_point<Clock, Duration> at, F&& handler = {}) {
   return detail::timeout_case<F>(detail::deadline_at(at), std::nullopt, std::forward<F>(handler));
@@ -245,6 +250,7 @@ auto on_readable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::readable_source(), fd,
                                     std::forward<F>(handler));
 }
+/// The same for writing.
 template <class F = detail::no_handler>
 auto on_writable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::writable_source(), fd,
@@ -280,15 +286,19 @@ std::size_t select(Cases&&... cases) {
 /// value(); a send without one makes select throw std::logic_error.
 class select_case {
  public:
+  /// From on_recv.
   template <class T, class F>
   select_case(detail::receive_case<T, F>&& from)
       : self_(std::make_unique<receive_model<T, std::remove_cvref_t<F>, F>>(from)) {}
+  /// From on_send.
   template <class T, class V, class F>
   select_case(detail::send_case<T, V, F>&& from)
       : self_(std::make_unique<send_model<T, std::remove_cvref_t<F>>>(from)) {}
+  /// From on_default, on_readable and on_writable.
   template <class F>
   select_case(detail::plain_case<F>&& from)
       : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_timeout.
   template <class F>
   select_case(detail::timeout_case<F>&& from)
       : self_(std::make_unique<timeout_model<std::remove_cvref_t<F>>>(from)) {}
