@@ -10,7 +10,9 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/blocking.hpp>
 #include <weft/detail/seed.hpp>
+#include <weft/goroutine_local.hpp>
 #include <weft/runtime.hpp>
 
 namespace weft {

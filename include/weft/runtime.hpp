@@ -168,6 +168,10 @@ class runtime {
 [[nodiscard]] std::size_t num_goroutines();
 /// Workers of the current runtime.
 [[nodiscard]] unsigned workers();
+/// Changes their number; workers() says so at once, and it takes effect soon: one that is to leave
+/// does so at the next switch of the goroutine that it runs. Never waits.
+/// @throws std::invalid_argument unless n is from 1 to options::max_threads; std::bad_alloc.
+void set_workers(unsigned n);
 /// Writes a list of all goroutines of the process: id, name, state, what it waits on, for how long
 /// (to some milliseconds). May be called from any thread at any time; what runs goes on.
 void dump(std::ostream&);

@@ -206,6 +206,7 @@ void name(std::string text) {
     tsan_blind blind;
     std::lock_guard guard(names_lock);
     old = std::exchange(w->current->name, fresh);
+    w->current->has_extras = true;
   }
   delete old;
 }

@@ -24,6 +24,7 @@
 
 #include "io/epoll_poller.hpp"
 #include "park/park.hpp"
+#include "sched/locals.hpp"
 #include "time/timer.hpp"
 #include "weft/go.hpp"
 
@@ -168,6 +169,8 @@ void perform(main_task& task) {
   } catch (...) {
     task.error = std::current_exception();
   }
+  // Its locals are gone before the run ends, as if they were its function's.
+  end_locals(current_worker()->current);
   if (task.is_main) task.core->main_goroutine.store(nullptr);
 }
 
@@ -406,6 +409,16 @@ runtime_stats stats() { return stats_of(current_core()); }
 std::size_t num_goroutines() { return current_core().alive(); }
 unsigned workers() { return current_core().worker_count(); }
 
+void set_workers(unsigned n) {
+  runtime_core& core = current_core();
+  if (n == 0 || n > core.most_workers()) {
+    throw std::invalid_argument("weft::set_workers: " + std::to_string(n) +
+                                " is not from 1 to options::max_threads, which is " +
+                                std::to_string(core.most_workers()));
+  }
+  core.set_workers(n);
+}
+
 void yield() {
   worker* w = current_worker();
   if (w == nullptr) {
@@ -435,6 +448,22 @@ exit_guard::exit_guard() noexcept : goroutine_(nullptr) {
 }
 exit_guard::~exit_guard() {
   if (goroutine_ != nullptr) --static_cast<goroutine*>(goroutine_)->exit_guards;
+}
+
+pinned::pinned() : goroutine_(nullptr) {
+  worker* w = current_worker();
+  if (w == nullptr || w->current == nullptr) return;
+  goroutine* self = w->current;
+  if (self->pins == 0) w->core->pin(w, self);
+  ++self->pins;
+  self->has_extras = true;
+  goroutine_ = self;
+}
+pinned::~pinned() {
+  auto* self = static_cast<goroutine*>(goroutine_);
+  if (self == nullptr || --self->pins != 0) return;
+  worker* w = current_worker();
+  w->core->unpin(w, self);
 }
 
 namespace this_goroutine {

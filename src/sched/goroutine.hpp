@@ -15,6 +15,8 @@
 
 namespace weft::detail {
 
+struct local_table;
+
 // What others see of a goroutine. Whether it waits is told by its claim word alone: open, it is
 // parked; claimed, it can run; none, it runs or has yielded.
 enum class goroutine_state : std::uint8_t { none, alive };
@@ -46,7 +48,10 @@ struct goroutine {
   bool has_saved_exceptions;
   bool is_internal;
   bool unwinds_by_exit;
+  bool has_extras;          // a name, locals or a pin that its end has to look after
   std::uint32_t exit_guards;
+  std::uint32_t pins;       // pinned objects alive: it keeps its thread
+  local_table* locals;      // see src/sched/locals.hpp
 #if WEFT_TSAN
   fibre_slot* tsan_fibre;
 #endif
