@@ -29,10 +29,10 @@ void go(F&& f, Args&&... args) {
 namespace detail {
 
 // join_word's life: see src/runtime/join.cpp.
-bool finish_joined(seed*) noexcept;          // by the goroutine; false: the handle is gone, free it
-bool detach_joined(seed*) noexcept;          // by the handle; true: the goroutine has ended, free it
-bool is_joined_done(const seed*) noexcept;
-void wait_joined(seed*);
+bool finish_joined(callable_seed*) noexcept;          // by the goroutine; false: the handle is gone, free it
+bool detach_joined(callable_seed*) noexcept;          // by the handle; true: the goroutine has ended, free it
+bool is_joined_done(const callable_seed*) noexcept;
+void wait_joined(callable_seed*);
 // Uncaught; or counted, if the handle was dropped while another exception was in flight.
 void report_dropped_exception(std::exception_ptr, bool while_in_flight);
 [[noreturn]] void throw_no_result(const char* why);
@@ -40,24 +40,24 @@ void report_dropped_exception(std::exception_ptr, bool while_in_flight);
 // What a joined goroutine leaves in its seed's storage: the value, where it fits, or a pointer.
 template <class R>
 struct result_storage {
-  static constexpr bool is_inline = sizeof(R) <= sizeof(seed::storage) &&
+  static constexpr bool is_inline = sizeof(R) <= sizeof(callable_seed::storage) &&
                                     alignof(R) <= alignof(std::max_align_t);
   template <class Make>
-  static void construct(seed* s, Make&& make) {
+  static void construct(callable_seed* s, Make&& make) {
     if constexpr (is_inline) {
       ::new (static_cast<void*>(s->storage)) R(make());
     } else {
       ::new (static_cast<void*>(s->storage)) R*(new R(make()));
     }
   }
-  static R take(seed* s) {
+  static R take(callable_seed* s) {
     if constexpr (is_inline) {
       return std::move(*std::launder(reinterpret_cast<R*>(s->storage)));
     } else {
       return std::move(**std::launder(reinterpret_cast<R**>(s->storage)));
     }
   }
-  static void destroy(seed* s) {
+  static void destroy(callable_seed* s) {
     if constexpr (is_inline) {
       std::launder(reinterpret_cast<R*>(s->storage))->~R();
     } else {
@@ -68,28 +68,28 @@ struct result_storage {
 template <class R>
 struct result_storage<R&> {
   template <class Make>
-  static void construct(seed* s, Make&& make) {
+  static void construct(callable_seed* s, Make&& make) {
     ::new (static_cast<void*>(s->storage)) R*(std::addressof(make()));
   }
-  static R& take(seed* s) { return **std::launder(reinterpret_cast<R**>(s->storage)); }
-  static void destroy(seed*) {}
+  static R& take(callable_seed* s) { return **std::launder(reinterpret_cast<R**>(s->storage)); }
+  static void destroy(callable_seed*) {}
 };
 template <>
 struct result_storage<void> {
   template <class Make>
-  static void construct(seed*, Make&& make) {
+  static void construct(callable_seed*, Make&& make) {
     make();
   }
-  static void take(seed*) {}
-  static void destroy(seed*) {}
+  static void take(callable_seed*) {}
+  static void destroy(callable_seed*) {}
 };
 
-inline std::exception_ptr& stored_exception(seed* s) noexcept {
+inline std::exception_ptr& stored_exception(callable_seed* s) noexcept {
   return *std::launder(reinterpret_cast<std::exception_ptr*>(s->storage));
 }
 
 template <class R>
-void destroy_result(seed* s) {
+void destroy_result(callable_seed* s) {
   if (s->ended == outcome::value) {
     result_storage<R>::destroy(s);
   } else if (s->ended == outcome::exception) {
@@ -99,7 +99,7 @@ void destroy_result(seed* s) {
 
 // Destroys what nobody will ask for; an exception is uncaught.
 template <class R>
-void drop_result(seed* s) {
+void drop_result(callable_seed* s) {
   if (s->ended == outcome::exception) {
     std::exception_ptr error = stored_exception(s);
     const bool in_flight = s->dropped_in_flight;
@@ -114,7 +114,8 @@ void drop_result(seed* s) {
 
 // The invoke function of `spawn`. The callable is gone before the handle can see the end.
 template <class R, class F>
-void invoke_joined(seed* s, [[maybe_unused]] worker* w, seed_action action) {
+void invoke_joined(seed* head, [[maybe_unused]] worker* w, seed_action action) {
+  auto* s = static_cast<callable_seed*>(head);
   {
     F* stored = stored_callable<F>(s);
     F callable(std::move(*stored));
@@ -160,9 +161,9 @@ class join_handle {
   R get() {
     if (seed_ == nullptr) detail::throw_no_result("the result was taken before");
     detail::wait_joined(seed_);
-    detail::seed* s = std::exchange(seed_, nullptr);
+    detail::callable_seed* s = std::exchange(seed_, nullptr);
     struct release {
-      detail::seed* s;
+      detail::callable_seed* s;
       ~release() {
         detail::destroy_result<R>(s);
         detail::recycle_seed(s);
@@ -192,14 +193,14 @@ class join_handle {
   friend auto spawn(F&& f, Args&&... args)
       -> join_handle<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>>;
 
-  explicit join_handle(detail::seed* s) noexcept : seed_(s) {}
+  explicit join_handle(detail::callable_seed* s) noexcept : seed_(s) {}
   void drop() noexcept {
     if (seed_ == nullptr) return;
-    detail::seed* s = std::exchange(seed_, nullptr);
+    detail::callable_seed* s = std::exchange(seed_, nullptr);
     if (detail::detach_joined(s)) detail::drop_result<R>(s);
   }
 
-  detail::seed* seed_ = nullptr;
+  detail::callable_seed* seed_ = nullptr;
 };
 
 /// As go(), with a handle to wait for the end and to take the result.
@@ -210,7 +211,7 @@ auto spawn(F&& f, Args&&... args)
   using Result = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
   auto callable = detail::bind_callable(std::forward<F>(f), std::forward<Args>(args)...);
   using Callable = decltype(callable);
-  detail::seed* s = detail::allocate_seed();
+  detail::callable_seed* s = detail::allocate_seed();
   ::new (static_cast<void*>(s->storage)) Callable(std::move(callable));
   s->invoke = &detail::invoke_joined<Result, Callable>;
   s->ended = detail::outcome::pending;

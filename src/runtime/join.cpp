@@ -29,7 +29,7 @@ wait_node* first_of(std::uintptr_t word) noexcept {
 std::uintptr_t word_of(const wait_node* n) noexcept { return reinterpret_cast<std::uintptr_t>(n); }
 
 // Waits until nobody has the lock; gives the word.
-std::uintptr_t unlocked_word(const seed* s) noexcept {
+std::uintptr_t unlocked_word(const callable_seed* s) noexcept {
   std::uintptr_t word = s->join_word.load(std::memory_order_acquire);
   for (backoff b; (word & locked) != 0; word = s->join_word.load(std::memory_order_acquire)) b.wait();
   return word;
@@ -40,7 +40,7 @@ void let_go(wait_node* n) noexcept {
 }
 
 struct join_commit {
-  seed* s;
+  callable_seed* s;
   wait_node* node;
 };
 
@@ -52,7 +52,7 @@ void commit_join(void* argument) {
 
 }  // namespace
 
-bool finish_joined(seed* s) noexcept {
+bool finish_joined(callable_seed* s) noexcept {
   std::uintptr_t word = unlocked_word(s);
   for (;;) {
     if ((word & detached) != 0) return false;
@@ -80,7 +80,7 @@ bool finish_joined(seed* s) noexcept {
   return true;
 }
 
-bool detach_joined(seed* s) noexcept {
+bool detach_joined(callable_seed* s) noexcept {
   std::uintptr_t word = 0;
   s->dropped_in_flight = std::uncaught_exceptions() > 0;
   // Nobody waits: the handle is being dropped.
@@ -91,13 +91,13 @@ bool detach_joined(seed* s) noexcept {
   return true;
 }
 
-bool is_joined_done(const seed* s) noexcept {
+bool is_joined_done(const callable_seed* s) noexcept {
   return (s->join_word.load(std::memory_order_acquire) & done) != 0;
 }
 
 namespace {
 
-WEFT_RETURNS_ELSEWHERE void wait_for_end(seed* s) {
+WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
   wait_scope scope("join");
   scope.check_exit();
   wait_node node;
@@ -143,7 +143,7 @@ WEFT_RETURNS_ELSEWHERE void wait_for_end(seed* s) {
 
 }  // namespace
 
-void wait_joined(seed* s) {
+void wait_joined(callable_seed* s) {
   if (!is_joined_done(s)) wait_for_end(s);
 }
 

@@ -209,7 +209,7 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
 // The same stack, another goroutine.
 void runtime_core::rebirth(worker* w, goroutine* g, seed* s) noexcept {
   g->birth = s;
-  g->is_internal = s->internal;
+  g->kind = s->kind;
   g->unwinds_by_exit = false;
   g->exit_guards = 0;
   g->waits_for.store(nullptr, std::memory_order_relaxed);

@@ -44,7 +44,7 @@ struct goroutine {
   // By the goroutine itself.
   exception_globals saved_exceptions;
   bool has_saved_exceptions;
-  bool is_internal;
+  seed_kind kind;
   bool unwinds_by_exit;
   std::uint32_t exit_guards;
 #if WEFT_TSAN
