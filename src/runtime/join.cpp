@@ -10,7 +10,7 @@
 // Proved by: tests/unit/join_test.cpp.
 #include <exception>
 
-#include "park/park.hpp"
+#include "park/coroutine.hpp"
 #include "sched/core.hpp"
 #include "weft/go.hpp"
 
@@ -97,15 +97,12 @@ bool is_joined_done(const callable_seed* s) noexcept {
 
 namespace {
 
-WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
-  wait_scope scope("join");
-  scope.check_exit();
-  wait_node node;
-  node.owner = scope.who();
+// Takes the lock to add a node. False: the goroutine has ended.
+bool lock_to_add(callable_seed* s, wait_node& node) noexcept {
   node.where = wait_node::place::linked;
   std::uintptr_t seen = unlocked_word(s);
   for (;;) {
-    if ((seen & done) != 0) return;
+    if ((seen & done) != 0) return false;
     if (s->join_word.compare_exchange_weak(seen, seen | locked, std::memory_order_acquire,
                                            std::memory_order_acquire)) {
       break;
@@ -113,11 +110,11 @@ WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
     if ((seen & locked) != 0) seen = unlocked_word(s);
   }
   node.next = first_of(seen);
-  join_commit commit{s, &node};
-  scope.partners_exclude_each_other();
-  const std::uint32_t won = scope.park(&commit_join, &commit, deadline::never());
-  if (won == claim_case) return;
-  // Take the node out, unless the end has the list.
+  return true;
+}
+
+// Takes the node out, unless the end has the list.
+void take_out(callable_seed* s, wait_node& node) noexcept {
   std::uintptr_t word = unlocked_word(s);
   for (;;) {
     if ((word & done) != 0) {
@@ -125,7 +122,7 @@ WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
                       wait_node::place::outside;) {
         b.wait();
       }
-      break;
+      return;
     }
     if (s->join_word.compare_exchange_weak(word, word | locked, std::memory_order_acq_rel,
                                            std::memory_order_acquire)) {
@@ -134,17 +131,63 @@ WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
       while (*at != nullptr && *at != &node) at = &(*at)->next;
       if (*at != nullptr) *at = node.next;
       s->join_word.store(word_of(first), std::memory_order_release);
-      break;
+      return;
     }
     if ((word & locked) != 0) word = unlocked_word(s);
   }
+}
+
+WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
+  wait_scope scope("join");
+  scope.check_exit();
+  wait_node node;
+  node.owner = scope.who();
+  if (!lock_to_add(s, node)) return;
+  join_commit commit{s, &node};
+  scope.partners_exclude_each_other();
+  const std::uint32_t won = scope.park(&commit_join, &commit, deadline::never());
+  if (won == claim_case) return;
+  take_out(s, node);
   wait_scope::rethrow(won);
 }
+
+// ---- The same in a coroutine
+
+bool finish_async(suspension& s, std::uint32_t won) noexcept {
+  auto& state = state_of<async_join_state>(s);
+  if (won != claim_case) {
+    take_out(state.joined, state.node);
+    state.outcome = async_outcome::exit;
+  }
+  return true;
+}
+
+void withdraw_join(suspension& s) noexcept {
+  auto& state = state_of<async_join_state>(s);
+  take_out(state.joined, state.node);
+}
+
+constexpr suspension_type joining{"join", &finish_async, &withdraw_join};
 
 }  // namespace
 
 void wait_joined(callable_seed* s) {
   if (!is_joined_done(s)) wait_for_end(s);
+}
+
+bool async_join_suspend(async_join_state& state, std::coroutine_handle<> who) noexcept {
+  return start_async(state, [&] {
+    coroutine_wait wait(state, who, joining);
+    if (wait.must_exit()) {
+      state.outcome = async_outcome::exit;
+      return false;
+    }
+    state.node.owner = wait.who();
+    if (!lock_to_add(state.joined, state.node)) return false;
+    join_commit commit{state.joined, &state.node};
+    wait.commit(&commit_join, &commit, nullptr);
+    return true;
+  });
 }
 
 }  // namespace weft::detail

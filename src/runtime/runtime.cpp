@@ -427,14 +427,14 @@ void exit_goroutine() {
   throw_goroutine_exit();
 }
 
-exit_guard::exit_guard() noexcept : goroutine_(nullptr) {
-  if (worker* w = current_worker(); w != nullptr && w->current != nullptr) {
-    goroutine_ = w->current;
-    ++w->current->exit_guards;
-  }
+exit_guard::exit_guard() noexcept : goroutine_(this_goroutine::id()) {
+  if (goroutine_ != 0) ++current_worker()->current->exit_guards;
 }
 exit_guard::~exit_guard() {
-  if (goroutine_ != nullptr) --static_cast<goroutine*>(goroutine_)->exit_guards;
+  // Another goroutine, in a coroutine that awaited meanwhile: the guard ended with its goroutine.
+  if (goroutine_ != 0 && goroutine_ == this_goroutine::id()) {
+    --current_worker()->current->exit_guards;
+  }
 }
 
 namespace this_goroutine {

@@ -117,6 +117,13 @@ struct seed_list {
     newest = s;
     ++count;
   }
+  void push_oldest(seed* s) noexcept {
+    s->next = nullptr;
+    s->prev = oldest;
+    (oldest == nullptr ? newest : oldest->next) = s;
+    oldest = s;
+    ++count;
+  }
   seed* pop_newest() noexcept {
     seed* s = newest;
     if (s == nullptr) return nullptr;
