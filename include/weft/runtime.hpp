@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/coro.hpp>
 #include <weft/detail/seed.hpp>
 
 namespace weft {
@@ -143,10 +144,10 @@ class runtime {
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
 
-  /// Starts a goroutine here. Never waits.
+  /// Starts a goroutine here. Never waits. f may be a coro or return one, as with weft::go.
   template <class F>
   void go(F&& f) {
-    detail::submit_seed(*core_, detail::make_detached_seed(detail::bind_callable(std::forward<F>(f))));
+    detail::submit_seed(*core_, detail::make_start_seed(detail::bind_callable(std::forward<F>(f))));
   }
   /// Runs f as a goroutine here and waits for its result.
   template <class F>
@@ -177,7 +178,8 @@ void set_workers(unsigned n);
 void dump(std::ostream&);
 
 /// While one lives in a goroutine, its waits do not throw goroutine_exit but wait: for destructors
-/// and noexcept functions that wait. Nests. On a plain thread it does nothing.
+/// and noexcept functions that wait. Nests. On a plain thread it does nothing. It does not reach
+/// across a co_await, after which a coroutine runs in another goroutine.
 class exit_guard {
  public:
   /// From here on the waits of this goroutine do not throw goroutine_exit.
@@ -188,7 +190,7 @@ class exit_guard {
   exit_guard& operator=(const exit_guard&) = delete;
 
  private:
-  void* goroutine_;
+  std::uint64_t goroutine_;  // its id; 0 on a plain thread
 };
 
 }  // namespace weft

@@ -249,29 +249,6 @@ attempt channel::receive_locked(void* box, wake_list& wakes) {
   return closed_.load(std::memory_order_relaxed) ? attempt::closed : attempt::would_wait;
 }
 
-namespace {
-
-// All locks of one channel, for operations that may throw under them.
-class locked_channel {
- public:
-  explicit locked_channel(channel& c) noexcept : channel_(&c) { c.lock(); }
-  ~locked_channel() {
-    if (channel_ != nullptr) channel_->unlock();
-    wakes.wake_all();
-  }
-  // Keeps the locks, for a commit to let go.
-  void leave_locked() noexcept { channel_ = nullptr; }
-  locked_channel(const locked_channel&) = delete;
-  locked_channel& operator=(const locked_channel&) = delete;
-
-  wake_list wakes;
-
- private:
-  channel* channel_;
-};
-
-}  // namespace
-
 [[gnu::noinline]] attempt channel::try_send_slow(void* value, const sender_type& how) {
   locked_channel locked(*this);
   return send_locked(value, how, locked.wakes);
@@ -372,8 +349,6 @@ channel::stamp channel::look(direction d, bool& maybe_ready) const noexcept {
 // ---- The interface of the headers ----------------------------------------------------------
 
 namespace {
-
-void unlock_channel(void* c) { static_cast<channel*>(c)->unlock(); }
 
 // What come_back gave to an operation that looks again.
 class own_handle {

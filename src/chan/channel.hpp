@@ -174,4 +174,26 @@ class channel {
   end receiver_;
 };
 
+// All locks of one channel, for operations that may throw under them.
+class locked_channel {
+ public:
+  explicit locked_channel(channel& c) noexcept : channel_(&c) { c.lock(); }
+  ~locked_channel() {
+    if (channel_ != nullptr) channel_->unlock();
+    wakes.wake_all();
+  }
+  // Keeps the locks, for a commit to let go.
+  void leave_locked() noexcept { channel_ = nullptr; }
+  locked_channel(const locked_channel&) = delete;
+  locked_channel& operator=(const locked_channel&) = delete;
+
+  wake_list wakes;
+
+ private:
+  channel* channel_;
+};
+
+// For commits.
+inline void unlock_channel(void* c) { static_cast<channel*>(c)->unlock(); }
+
 }  // namespace weft::detail

@@ -46,7 +46,7 @@ struct goroutine {
   // By the goroutine itself.
   exception_globals saved_exceptions;
   bool has_saved_exceptions;
-  bool is_internal;
+  seed_kind kind;
   bool unwinds_by_exit;
   bool has_extras;          // a name, locals or a pin that its end has to look after
   std::uint32_t exit_guards;
@@ -120,6 +120,13 @@ struct seed_list {
     s->next = newest;
     (newest == nullptr ? oldest : newest->prev) = s;
     newest = s;
+    ++count;
+  }
+  void push_oldest(seed* s) noexcept {
+    s->next = nullptr;
+    s->prev = oldest;
+    (oldest == nullptr ? newest : oldest->next) = s;
+    oldest = s;
     ++count;
   }
   seed* pop_newest() noexcept {

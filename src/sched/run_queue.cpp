@@ -19,6 +19,12 @@ runnable run_queue::pick_oldest() noexcept {
   return r;
 }
 
+void run_queue::push_behind(seed* s) noexcept {
+  begin();
+  fresh_.push_oldest(s);
+  end();
+}
+
 void run_queue::push_loot(loot& l) noexcept {
   begin();
   woken_.append(l.woken);

@@ -37,6 +37,7 @@ class run_queue {
   // Both say whether somebody else could now take something.
   bool push_next(goroutine* g) noexcept;
   bool push_fresh(seed* s) noexcept;
+  void push_behind(seed* s) noexcept;  // the seeds that are here run first
   void push_loot(loot&) noexcept;
   runnable pick() noexcept;
   runnable pick_oldest() noexcept;  // so that nothing starves behind newer things
