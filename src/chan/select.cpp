@@ -326,7 +326,7 @@ class selection {
   std::size_t chosen_ = 0;
   select_case_core* locks_ = nullptr;
   bool has_duplicates_ = false;
-  std::atomic<bool> committed_{true};
+  atomic<bool> committed_{true};
 };
 
 }  // namespace
