@@ -90,8 +90,8 @@ class channel {
     std::uint32_t stale = 0;
     // For looks without a lock: no node was ever linked since if `arrivals` is the same, and none
     // is if `any` is false. Written under the lock.
-    std::atomic<bool> any{false};
-    std::atomic<std::uint64_t> arrivals{0};
+    atomic<bool> any{false};
+    atomic<std::uint64_t> arrivals{0};
 
     void push_back(wait_node* n) noexcept {
       nodes.push_back(n);
@@ -104,6 +104,7 @@ class channel {
       if (nodes.first == nullptr) any.store(false, std::memory_order_release);
     }
     wait_node* pop_front() noexcept {
+      plain_access(&nodes);
       wait_node* n = nodes.first;
       set_place(*n, wait_node::place::outside);
       nodes.first = n->next;
@@ -119,10 +120,10 @@ class channel {
   struct alignas(64) end {
     spin_lock lock;
     std::uint32_t slot = 0;                  // where this end works next, under its lock
-    std::atomic<std::uint64_t> position{0};  // operations done; for looks and size
+    atomic<std::uint64_t> position{0};  // operations done; for looks and size
     queue waiting;                           // under both locks
   };
-  using flag = std::atomic<std::uint32_t>;
+  using flag = atomic<std::uint32_t>;
 
   channel(const element_type& type, std::size_t capacity, std::size_t stride,
           std::size_t offset) noexcept
@@ -162,8 +163,8 @@ class channel {
 
  private:
 
-  std::atomic<std::uint32_t> handles_{1};
-  std::atomic<bool> closed_{false};
+  atomic<std::uint32_t> handles_{1};
+  atomic<bool> closed_{false};
   bool dying_ = false;
   const element_type& type_;
   const std::size_t capacity_;

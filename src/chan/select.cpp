@@ -408,7 +408,7 @@ class selection {
   std::size_t chosen_ = 0;
   select_case_core* locks_ = nullptr;
   bool has_duplicates_ = false;
-  std::atomic<bool> committed_{true};
+  atomic<bool> committed_{true};
 };
 
 // What lies in the memory of an async_select_state, once begun.

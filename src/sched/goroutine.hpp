@@ -81,12 +81,14 @@ struct goroutine_list {
   std::uint32_t count = 0;
 
   void push_back(goroutine* g) noexcept {
+    plain_access(this);
     g->next = nullptr;
     (last == nullptr ? first : last->next) = g;
     last = g;
     ++count;
   }
   goroutine* pop_front() noexcept {
+    plain_access(this);
     goroutine* g = first;
     if (g == nullptr) return nullptr;
     first = g->next;
@@ -95,6 +97,7 @@ struct goroutine_list {
     return g;
   }
   void append(goroutine_list& other) noexcept {
+    plain_access(this);
     if (other.first == nullptr) return;
     (last == nullptr ? first : last->next) = other.first;
     last = other.last;
@@ -103,6 +106,7 @@ struct goroutine_list {
   }
   // Cuts off the n oldest.
   goroutine_list cut(std::uint32_t n) noexcept {
+    plain_access(this);
     goroutine_list part;
     for (; n > 0 && first != nullptr; --n) part.push_back(pop_front());
     return part;
@@ -116,6 +120,7 @@ struct seed_list {
   std::uint32_t count = 0;
 
   void push_newest(seed* s) noexcept {
+    plain_access(this);
     s->prev = nullptr;
     s->next = newest;
     (newest == nullptr ? oldest : newest->prev) = s;
@@ -130,6 +135,7 @@ struct seed_list {
     ++count;
   }
   seed* pop_newest() noexcept {
+    plain_access(this);
     seed* s = newest;
     if (s == nullptr) return nullptr;
     newest = s->next;
@@ -138,6 +144,7 @@ struct seed_list {
     return s;
   }
   seed* pop_oldest() noexcept {
+    plain_access(this);
     seed* s = oldest;
     if (s == nullptr) return nullptr;
     oldest = s->prev;
@@ -147,6 +154,7 @@ struct seed_list {
   }
   // All of other become older than what is here.
   void append_older(seed_list& other) noexcept {
+    plain_access(this);
     if (other.newest == nullptr) return;
     other.newest->prev = oldest;
     (oldest == nullptr ? newest : oldest->next) = other.newest;
@@ -156,6 +164,7 @@ struct seed_list {
   }
   // Cuts off the n oldest.
   seed_list cut(std::uint32_t n) noexcept {
+    plain_access(this);
     if (n >= count) {
       seed_list all = *this;
       *this = {};

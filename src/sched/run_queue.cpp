@@ -41,6 +41,8 @@ loot run_queue::take_all() noexcept {
 }
 
 void run_queue::cut(loot& into, how_much amount) noexcept {
+  plain_access(this);
+  plain_access(&into);
   if (amount == how_much::all) {
     if (next_ != nullptr) woken_.push_back(next_);
     next_ = nullptr;
@@ -104,6 +106,7 @@ bool run_queue::take(loot& into, how_much amount, std::int64_t patience) noexcep
       for (backoff b; !mine.answered.load(std::memory_order_acquire);) b.wait();
     }
     if (mine.answered.load(std::memory_order_acquire)) {
+      plain_access(&mine.taken);
       into = mine.taken;
       return !into.empty();
     }
