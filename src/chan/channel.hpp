@@ -20,8 +20,7 @@
 // Values move under the locks. A throwing move leaves every claim decided: the partner is told to
 //   look again.
 // Order of locks: channels by address, send side before receive side; then a timer wheel's.
-// Proved by: tests/stress, tests/conformance; the states were explored exhaustively before
-//   (docs/design.md).
+// Proved by: tests/model/channel_model.cpp, tests/stress, tests/conformance.
 #pragma once
 
 #include <atomic>

@@ -11,7 +11,7 @@
 //   the two see the other's store.
 // one_thief: the cell holds one request at a time, by compare-and-swap from null.
 // The counts may be read by anyone, as hints.
-// Proved by: tests/unit/run_queue_test.cpp, run_queue_race_test.cpp (ask and force).
+// Proved by: tests/model/run_queue_model.cpp; tests/unit/run_queue_test.cpp, run_queue_race_test.cpp.
 #pragma once
 
 #include <atomic>

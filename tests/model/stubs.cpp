@@ -4,6 +4,7 @@
 
 #include "base/barrier.hpp"
 #include "base/futex.hpp"
+#include "park/coroutine.hpp"
 #include "sched/core.hpp"
 #include "sched/current.hpp"
 #include "weft/detail/clock.hpp"
@@ -24,7 +25,15 @@ goroutine* runtime_core::bind(worker*, seed*) noexcept { std::abort(); }
 void runtime_core::ready(goroutine*) noexcept { std::abort(); }
 void runtime_core::add_timer(timer_node&) noexcept { std::abort(); }
 void runtime_core::wake_searcher() noexcept { std::abort(); }
+void runtime_core::resume(suspension&, resume_order) noexcept { std::abort(); }
 bool timer_wheel::remove(timer_node&) noexcept { std::abort(); }
+coroutine_wait::coroutine_wait(async_state& state, std::coroutine_handle<>, const suspension_type&)
+    : coroutine_wait(state) {
+  std::abort();
+}
+bool coroutine_wait::must_exit() const noexcept { std::abort(); }
+void coroutine_wait::commit(wait_scope::unlock_function, void*, timer_node*) noexcept { std::abort(); }
+void rethrow_async(async_state&) { std::abort(); }
 
 }  // namespace detail
 }  // namespace weft
