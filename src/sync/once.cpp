@@ -19,17 +19,10 @@ namespace {
 constexpr std::uint32_t is_done = claim_case;
 constexpr std::uint32_t your_turn = claim_case + 1;
 
-// Tells goroutines and plain threads apart while they live.
-const void* identity(wait_scope& scope) noexcept {
-  return scope.is_goroutine() ? static_cast<const void*>(scope.who())
-                              : static_cast<const void*>(thread_exception_globals());
-}
-
 }  // namespace
 
 bool once::begin() {
-  wait_scope scope("once");
-  const void* self = identity(scope);
+  const void* self = caller_identity();
   std::uint64_t seen = 0;
   if (word_.compare_exchange_strong(seen, running, std::memory_order_acquire,
                                     std::memory_order_relaxed)) {
@@ -39,6 +32,7 @@ bool once::begin() {
   if (runner_.load(std::memory_order_relaxed) == self) {
     throw std::logic_error("weft::once::call: called from within its own function");
   }
+  wait_scope scope("once");
   scope.check_exit();
   seen = lock_word(word_);
   if ((seen & (done | running)) == 0) {

@@ -165,6 +165,21 @@ TEST_CASE("a flight left by its run's end is flown by another", "[single_flight]
   CHECK(got == 5);
 }
 
+TEST_CASE("a flight that calls itself throws, another key works", "[single_flight]") {
+  const auto body = [] {
+    weft::single_flight<int, int> g;
+    CHECK_THROWS_AS(g.run(1, [&] { return g.run(1, [] { return 1; }).value; }), std::logic_error);
+    CHECK(g.run(1, [&] { return g.run(2, [] { return 5; }).value; }).value == 5);
+    // Forgotten, it is another flight.
+    CHECK(g.run(1, [&] {
+             g.forget(1);
+             return g.run(1, [] { return 6; }).value;
+           }).value == 6);
+  };
+  body();
+  weft::run(body);
+}
+
 TEST_CASE("many keys, many callers", "[single_flight]") {
   const int each = weft_test::scaled(1000);
   std::atomic<int> wrong = 0;

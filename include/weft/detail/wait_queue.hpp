@@ -24,4 +24,7 @@ using locked_word = std::atomic<std::uint64_t>;
 // A small number that tends to be the same for callers on one processor.
 std::uint32_t place_of_caller() noexcept;
 
+// Tells goroutines and plain threads apart while they live.
+const void* caller_identity() noexcept;
+
 }  // namespace weft::detail

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <type_traits>
 #include <unordered_map>
 #include <utility>
@@ -38,7 +39,8 @@ class single_flight {
   /// The result of f(), or of the call for this key that runs already. @throws what f throws, to
   /// every caller; goroutine_exit when the run ends while it waits. A call that is left by
   /// goroutine_exit or exit_goroutine() is nobody's result: one that waits runs its own f then.
-  /// Calling it for the same key from within f is a deadlock.
+  /// @throws
+  /// std::logic_error if f itself calls it for the same key.
   template <class F>
     requires std::is_invocable_r_v<V, F&>
   result run(const K& key, F&& f) {
@@ -63,6 +65,7 @@ class single_flight {
 
  private:
   struct flight {
+    const void* leader = detail::caller_identity();
     std::size_t others = 0;  // wait for it; guarded by m_
     std::optional<V> value;  // these are written before `landed` opens
     std::exception_ptr error;
@@ -73,7 +76,12 @@ class single_flight {
   std::shared_ptr<flight> join(const K& key, const std::shared_ptr<flight>& fresh) {
     detail::exclusive_section section(m_);
     const auto [at, inserted] = flights_.try_emplace(key, fresh);
-    if (!inserted) ++at->second->others;
+    if (!inserted) {
+      if (at->second->leader == fresh->leader) {
+        throw std::logic_error("weft::single_flight::run: called for a key from its own function");
+      }
+      ++at->second->others;
+    }
     return at->second;
   }
 
