@@ -56,6 +56,10 @@ struct options {
   unsigned max_threads = 512;
   /// Report goroutines that all wait for each other; run() only.
   bool detect_deadlock = true;
+  /// SIGQUIT writes dump() to stderr, and the process goes on; also asked for by
+  /// $WEFT_DUMP_ON_SIGQUIT=1. While a runtime that asks for it exists the signal is weft's; the
+  /// handler that was there before comes back with the last one's end. Costs a thread.
+  bool dump_on_sigquit = false;
 };
 
 /// Counters of one runtime, each read without stopping it; together they are no snapshot.
@@ -174,7 +178,14 @@ class runtime {
 /// @throws std::invalid_argument unless n is from 1 to options::max_threads; std::bad_alloc.
 void set_workers(unsigned n);
 /// Writes a list of all goroutines of the process: id, name, state, what it waits on, for how long
-/// (to some milliseconds). May be called from any thread at any time; what runs goes on.
+/// (to some milliseconds), and the stack of those that do not run, of a hundred at most, and of the
+/// caller. A frame is a function and, for addr2line, its module and offset; a program that wants the
+/// names of its own functions there is linked with -rdynamic. Without stacks under ThreadSanitizer.
+///
+/// For debugging: may be called from any thread at any time; what runs goes on. A goroutine is held
+/// for the 10 to 100 us that its stack takes, and whoever wakes it then waits so long; those that
+/// stand in run queues are taken out for the time that all of their stacks take and go back behind
+/// what other workers have to do.
 void dump(std::ostream&);
 
 /// While one lives in a goroutine, its waits do not throw goroutine_exit but wait: for destructors

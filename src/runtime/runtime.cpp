@@ -125,6 +125,9 @@ options resolve(options o) {
   if (o.stack_size > std::size_t{1} << 40) {
     throw std::invalid_argument("weft::options::stack_size is larger than a terabyte");
   }
+  if (const char* text = std::getenv("WEFT_DUMP_ON_SIGQUIT"); text != nullptr) {
+    o.dump_on_sigquit |= std::string_view(text) == "1";
+  }
   if (o.seed == 0) o.seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   return o;
 }
@@ -139,10 +142,14 @@ runtime_core& start_core(const options& o, bool (*on_deadlock)(runtime_core&) = 
   // TSan sees this lock: the core that is given out again was another owner's before.
   runtime_core& core = acquire_core();
   tsan_blind blind;  // workers read what is set up here without an order that TSan knows
+  bool asks = false;
   try {
+    if (resolved.dump_on_sigquit) ask_for_dumps();
+    asks = resolved.dump_on_sigquit;
     core.on_deadlock = on_deadlock;
     core.start(resolved, make_poller());
   } catch (...) {
+    if (asks) ask_no_more();
     release_core(core);
     throw;
   }
@@ -205,6 +212,7 @@ void end_core(runtime_core& core) {
   const std::int64_t a_moment = clean ? 60'000'000'000 : 100'000'000;
   clean &= core.stop_workers(steady_now() + a_moment);
   adopt_timers(core.leftover_timers());
+  if (core.settings().dump_on_sigquit) ask_no_more();
   if (!clean) return;  // never used again
   release_core(core);
 }

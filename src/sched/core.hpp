@@ -42,6 +42,8 @@
 
 namespace weft::detail {
 
+struct stack_trace;
+
 // What runs on the other side of a switch, before anything else: it makes the goroutine that
 // switched away visible to others (unlocks what it holds, requeues it, frees its stack). It reads
 // what it needs first and lets go last: the goroutine may run, end and give its stack away then.
@@ -183,6 +185,11 @@ class runtime_core {
   stack_pool& stacks() noexcept { return *stack_pool_; }
   // What goroutines do happens before the end of their run; for TSan.
   void* order_of_ends() noexcept { return &order_of_ends_; }
+  // For a dump; see inspect.cpp. The first: of a parked goroutine that is held by its word, or of a
+  // runnable one that is out of its queue. False: there is no room on its stack.
+  bool trace_held(goroutine*, stack_trace&) noexcept;
+  void visit_runnable(void (*visit)(goroutine*, void*), void* argument) noexcept;
+  bool runs(const goroutine*) const noexcept;  // now; it may be over by the return
   // Nothing runs and nothing in here can make anything run.
   bool is_quiescent() const noexcept;
 

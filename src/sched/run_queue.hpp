@@ -53,6 +53,10 @@ class run_queue {
   // For an owner that does not move: takes everything.
   bool take_by_force(loot& into) noexcept;
 
+  // For a dump: everything but the seeds. The first by the owner, the other as take_by_force.
+  void take_own_woken(loot& into) noexcept;
+  bool take_woken_by_force(loot& into) noexcept;
+
   bool has_spare() const noexcept {
     return woken_count_.load(std::memory_order_relaxed) > 1 ||
            fresh_count_.load(std::memory_order_relaxed) > 1;
@@ -72,7 +76,7 @@ class run_queue {
     loot taken;
     atomic<bool> answered{false};
   };
-  enum class how_much { half, all };
+  enum class how_much { half, all, woken };
   static constexpr std::uintptr_t forced = 1;     // low bits of thief_ beside a request
   static constexpr std::uintptr_t answering = 2;
   static constexpr std::uint32_t most_woken = 64;
