@@ -14,13 +14,22 @@
 #include <weft/runtime.hpp>
 
 namespace weft {
+namespace detail {
+
+// What go and spawn take: f(args...) can be called on decay-copies, and these can be made.
+template <class F, class... Args>
+concept startable = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
+                    std::constructible_from<std::decay_t<F>, F> &&
+                    (std::constructible_from<std::decay_t<Args>, Args> && ...);
+
+}  // namespace detail
 
 /// Starts a goroutine that calls f(args...), all decay-copied as std::thread does it; move-only is
 /// fine. Never waits and never switches, so it may be called with locks held. From a plain thread
 /// it uses the process's default runtime. What f throws is uncaught (options::on_uncaught).
 /// Costs about 50 ns in the steady state. @throws std::bad_alloc, or what copying throws.
 template <class F, class... Args>
-  requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+  requires detail::startable<F, Args...>
 void go(F&& f, Args&&... args) {
   detail::submit_seed(detail::make_detached_seed(
       detail::bind_callable(std::forward<F>(f), std::forward<Args>(args)...)));
@@ -192,7 +201,7 @@ class join_handle {
 
  private:
   template <class F, class... Args>
-    requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+    requires detail::startable<F, Args...>
   friend auto spawn(F&& f, Args&&... args)
       -> join_handle<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>>;
 
@@ -208,7 +217,7 @@ class join_handle {
 
 /// As go(), with a handle to wait for the end and to take the result.
 template <class F, class... Args>
-  requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+  requires detail::startable<F, Args...>
 auto spawn(F&& f, Args&&... args)
     -> join_handle<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>> {
   using Result = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -90,6 +91,7 @@ class wait_group {
   /// Counts one more and starts a goroutine that counts it off when f is done and destroyed. What
   /// f throws is uncaught.
   template <class F>
+    requires std::invocable<std::decay_t<F>> && std::constructible_from<std::decay_t<F>, F>
   void go(F&& f) {
     auto callable = detail::bind_callable(std::forward<F>(f));
     using Callable = decltype(callable);
