@@ -68,6 +68,10 @@ class sending : public Base {
   {
     send_or_throw(this->core(), address(value), copied);
   }
+  /// What cannot be copied has to be moved.
+  void send(const T&) const  // Move what cannot be copied: send(std::move(value)).
+    requires(!std::copy_constructible<T>)
+  = delete;
   /// The same, moving from the value.
   void send(T&& value) const { send_or_throw(this->core(), address(value), moved); }
 
@@ -77,6 +81,10 @@ class sending : public Base {
   {
     return send_to(this->core(), address(value), copied, deadline::none());
   }
+  /// What cannot be copied has to be moved.
+  chan_status try_send(const T&) const  // Move what cannot be copied: try_send(std::move(value)).
+    requires(!std::copy_constructible<T>)
+  = delete;
   /// The same, moving from the value.
   chan_status try_send(T&& value) const {
     return send_to(this->core(), address(value), moved, deadline::none());
@@ -276,11 +284,15 @@ class receiving<void, Base> : public Base {
 template <class T>
 using element_of = std::conditional_t<std::is_void_v<T>, no_value, T>;
 
+// Asked where the type may be incomplete still: a struct may hold a channel of itself.
+template <class T>
+concept object_or_void =
+    std::is_void_v<T> || (std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T>);
+
+// Asked where a channel is made.
 template <class T>
 concept channel_element =
-    std::is_void_v<T> ||
-    (std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> &&
-     std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>);
+    std::is_void_v<T> || (std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>);
 
 }  // namespace detail
 
@@ -288,7 +300,7 @@ concept channel_element =
 /// one of its handles. T is a move-constructible object type or void.
 template <class T>
 class chan : public detail::receiving<T, detail::sending<T, detail::channel_handle>> {
-  static_assert(detail::channel_element<T>,
+  static_assert(detail::object_or_void<T>,
                 "weft::chan<T>: T must be void or a move-constructible object type, neither const "
                 "nor a reference nor an array; send a pointer or a std::reference_wrapper instead");
   using base = detail::receiving<T, detail::sending<T, detail::channel_handle>>;
@@ -299,7 +311,11 @@ class chan : public detail::receiving<T, detail::sending<T, detail::channel_hand
   /// Buffers up to `capacity` values, whose memory is taken here. @throws std::bad_alloc
   explicit chan(std::size_t capacity)
       : base(detail::channel_ref(
-            detail::make_channel(detail::element_type_of<detail::element_of<T>>, capacity))) {}
+            detail::make_channel(detail::element_type_of<detail::element_of<T>>, capacity))) {
+    static_assert(detail::channel_element<T>,
+                  "weft::chan<T>: T must be move-constructible and its destructor must not throw; "
+                  "send a std::unique_ptr<T> instead");
+  }
   /// The nil channel: send and recv wait for ever, try_ gives full or empty, _for times out, close
   /// throws nil_channel; in a select it is never ready.
   template <std::same_as<std::nullptr_t> N>
@@ -312,6 +328,8 @@ class chan : public detail::receiving<T, detail::sending<T, detail::channel_hand
 /// The sending half of a channel, made from a chan. By default the nil channel.
 template <class T>
 class send_chan : public detail::sending<T, detail::channel_handle> {
+  static_assert(detail::object_or_void<T>,
+                "weft::send_chan<T>: T must be void or a move-constructible object type");
   using base = detail::sending<T, detail::channel_handle>;
 
  public:
@@ -328,6 +346,8 @@ class send_chan : public detail::sending<T, detail::channel_handle> {
 /// The receiving half of a channel, made from a chan. By default the nil channel.
 template <class T>
 class recv_chan : public detail::receiving<T, detail::channel_handle> {
+  static_assert(detail::object_or_void<T>,
+                "weft::recv_chan<T>: T must be void or a move-constructible object type");
   using base = detail::receiving<T, detail::channel_handle>;
 
  public:

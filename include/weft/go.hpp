@@ -21,6 +21,15 @@
 #include <weft/runtime.hpp>
 
 namespace weft {
+namespace detail {
+
+// What go and spawn take: f(args...) can be called on decay-copies, and these can be made.
+template <class F, class... Args>
+concept startable = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
+                    std::constructible_from<std::decay_t<F>, F> &&
+                    (std::constructible_from<std::decay_t<Args>, Args> && ...);
+
+}  // namespace detail
 
 /// Starts a goroutine that calls f(args...), all decay-copied as std::thread does it; move-only is
 /// fine. Never waits and never switches, so it may be called with locks held. From a plain thread
@@ -28,7 +37,7 @@ namespace weft {
 /// If f(args...) gives a coro, that is run to its end; f and the arguments live so long.
 /// Costs about 50 ns in the steady state. @throws std::bad_alloc, or what copying throws.
 template <class F, class... Args>
-  requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+  requires detail::startable<F, Args...>
 void go(F&& f, Args&&... args) {
   detail::submit_seed(detail::make_start_seed(
       detail::bind_callable(std::forward<F>(f), std::forward<Args>(args)...)));
@@ -378,7 +387,7 @@ struct join_access {
 /// As go(), with a handle to wait for the end and to take the result. If f(args...) gives a
 /// coro<R>, the result is that coroutine's.
 template <class F, class... Args>
-  requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+  requires detail::startable<F, Args...>
 auto spawn(F&& f, Args&&... args) -> join_handle<detail::spawn_result_t<F, Args...>> {
   using Result = detail::spawn_result_t<F, Args...>;
   auto callable = detail::bind_callable(std::forward<F>(f), std::forward<Args>(args)...);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -124,14 +125,13 @@ auto call_through(F&& f, Start start) {
 /// calling thread. Inside a goroutine: std::logic_error. Costs two threads; more start with work.
 /// @throws deadlock_error from a wait of main's function when nothing can wake any goroutine;
 ///         no_result if main's function was left by exit_goroutine().
-template <class F>
+template <std::invocable F>
 auto run(options o, F&& main_function) {
   return detail::call_through(std::forward<F>(main_function),
                               [&](detail::function_view f) { detail::run_to_end(o, f); });
 }
 /// The same with the default options.
-template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, options>)
+template <std::invocable F>
 auto run(F&& main_function) {
   return run(options{}, std::forward<F>(main_function));
 }
@@ -150,11 +150,12 @@ class runtime {
 
   /// Starts a goroutine here. Never waits. f may be a coro or return one, as with weft::go.
   template <class F>
+    requires std::invocable<std::decay_t<F>> && std::constructible_from<std::decay_t<F>, F>
   void go(F&& f) {
     detail::submit_seed(*core_, detail::make_start_seed(detail::bind_callable(std::forward<F>(f))));
   }
   /// Runs f as a goroutine here and waits for its result.
-  template <class F>
+  template <std::invocable F>
   auto run(F&& f) {
     return detail::call_through(std::forward<F>(f), [this](detail::function_view view) {
       detail::run_and_wait(*core_, view);

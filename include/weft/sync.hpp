@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -69,6 +70,8 @@ class wait_group {
   /// Counts one more and starts a goroutine that counts it off when f is done and destroyed. What
   /// f throws is uncaught. f may be a coro, or return one: then it counts until that has ended.
   template <class F>
+    requires((std::invocable<std::decay_t<F>> || detail::is_coro<std::decay_t<F>>) &&
+             std::constructible_from<std::decay_t<F>, F>)
   void go(F&& f) {
     auto callable = detail::bind_callable(std::forward<F>(f));
     using Callable = decltype(callable);
