@@ -33,6 +33,7 @@ bool finish_joined(seed*) noexcept;          // by the goroutine; false: the han
 bool detach_joined(seed*) noexcept;          // by the handle; true: the goroutine has ended, free it
 bool is_joined_done(const seed*) noexcept;
 void wait_joined(seed*);
+struct join_access;
 // Uncaught; or counted, if the handle was dropped while another exception was in flight.
 void report_dropped_exception(std::exception_ptr, bool while_in_flight);
 [[noreturn]] void throw_no_result(const char* why);
@@ -187,6 +188,7 @@ class join_handle {
   }
 
  private:
+  friend struct detail::join_access;
   template <class F, class... Args>
     requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
   friend auto spawn(F&& f, Args&&... args)
@@ -201,6 +203,15 @@ class join_handle {
 
   detail::seed* seed_ = nullptr;
 };
+
+namespace detail {
+struct join_access {
+  template <class R>
+  static seed* const& joined(const join_handle<R>& handle) noexcept {
+    return handle.seed_;
+  }
+};
+}  // namespace detail
 
 /// As go(), with a handle to wait for the end and to take the result.
 template <class F, class... Args>

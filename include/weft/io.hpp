@@ -11,7 +11,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include <weft/context.hpp>
 #include <weft/detail/clock.hpp>
 
 namespace weft {
@@ -28,12 +30,21 @@ class wait_limit {
   wait_limit(std::chrono::time_point<clock, Duration> at) noexcept
       : limit_(detail::deadline_at(at)) {}
 
+  /// Until the context is done: `cancelled`, or `timeout` if it was its deadline. What is ready is
+  /// done all the same.
+  wait_limit(context ctx) noexcept
+      : limit_(detail::deadline::never()), context_(std::move(ctx)) {}
+
   detail::deadline get() const noexcept { return limit_; }
+  const context& ends_with() const noexcept { return context_; }
 
  private:
   detail::deadline limit_;
+  context context_;
 };
 
+/// What ended a wait: timeout, the limit or its context's deadline; cancelled, its context or
+/// cancel_waits().
 enum class wait_status { ready, timeout, cancelled };
 
 /// Waits until reading from fd (writing to it) would not block. Hang-up and error are ready, too:
@@ -53,7 +64,8 @@ struct descriptor_use;
 /// while another writes and a third closes it.
 ///
 /// Calls that fail throw std::system_error whose message names the operation and the descriptor:
-/// std::errc::timed_out at the limit, bad_file_descriptor when closed before or meanwhile,
+/// std::errc::timed_out at the limit, operation_canceled when its context is cancelled,
+/// bad_file_descriptor when closed before or meanwhile,
 /// broken_pipe when the other end is gone (never SIGPIPE). What was read and not returned stays
 /// for the next call. A descriptor in blocking mode never blocks a worker.
 class file_descriptor {

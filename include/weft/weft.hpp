@@ -2,9 +2,11 @@
 #pragma once
 
 #include <weft/chan.hpp>
+#include <weft/context.hpp>
 #include <weft/go.hpp>
 #include <weft/io.hpp>
 #include <weft/runtime.hpp>
 #include <weft/select.hpp>
 #include <weft/sync.hpp>
+#include <weft/task_group.hpp>
 #include <weft/time.hpp>

@@ -23,7 +23,6 @@
 #include "base/futex.hpp"
 #include "chan/channel.hpp"
 #include "park/park.hpp"
-#include "sched/current.hpp"
 
 namespace weft {
 namespace detail {
@@ -57,7 +56,7 @@ class selection {
         }
       } else if (c.kind == case_kind::source) {
         has_sources_ = true;
-        current_core();  // its poller is needed in the commit, where nothing may be started
+        c.source->prepare(c);  // in the commit nothing may be started
       }
     }
   }
@@ -333,6 +332,10 @@ class selection {
 
 std::size_t select_among(select_case_core* const* cases, std::size_t count) {
   return selection(cases, count).run();
+}
+
+void end_wait(waiter* owner, std::uint32_t index) noexcept {
+  if (owner->word.claim(claim_case + index)) wake(owner);
 }
 
 void throw_closed_send() {

@@ -6,12 +6,14 @@
 // The end takes the list with the exchange that says done, its last touch of the seed: the handle's
 // owner may free it then.
 // no_lost_node: a waiter that was claimed by another finds its node in the list (and takes it out,
-//   locked), or sees `done` and waits until the end has let go of the node.
+//   locked), or sees `done` and waits until the end has let go of the node. A select's is let go
+//   even if it has won: its case does not know that.
 // Proved by: tests/unit/join_test.cpp.
 #include <exception>
 
 #include "park/park.hpp"
 #include "sched/core.hpp"
+#include "weft/detail/select.hpp"
 #include "weft/go.hpp"
 
 namespace weft::detail {
@@ -67,14 +69,13 @@ bool finish_joined(seed* s) noexcept {
   for (wait_node* n = first_of(word); n != nullptr;) {
     wait_node* next = n->next;
     waiter* owner = n->owner;
+    const std::uint32_t value = claim_case + n->index;
+    const bool shares = n->shares_owner;
     const bool won = w != nullptr && owner->kind == waiter_kind::goroutine
-                         ? claim_from(w, owner, claim_case)
-                         : owner->word.claim(claim_case);
-    if (won) {
-      wake(owner);
-    } else {
-      let_go(n);
-    }
+                         ? claim_from(w, owner, value)
+                         : owner->word.claim(value);
+    if (!won || shares) let_go(n);
+    if (won) wake(owner);
     n = next;
   }
   return true;
@@ -97,47 +98,50 @@ bool is_joined_done(const seed* s) noexcept {
 
 namespace {
 
+// Takes the list's lock; false: the goroutine has ended.
+bool lock_unless_done(seed* s, std::uintptr_t& seen) noexcept {
+  seen = unlocked_word(s);
+  for (;;) {
+    if ((seen & done) != 0) return false;
+    if (s->join_word.compare_exchange_weak(seen, seen | locked, std::memory_order_acq_rel,
+                                           std::memory_order_acquire)) {
+      return true;
+    }
+    if ((seen & locked) != 0) seen = unlocked_word(s);
+  }
+}
+
+// Takes the node out, unless the end has the list; then waits until that has let go of it.
+void leave_join(seed* s, wait_node& node) noexcept {
+  std::uintptr_t word = 0;
+  if (!lock_unless_done(s, word)) {
+    for (backoff b; std::atomic_ref(node.where).load(std::memory_order_acquire) !=
+                    wait_node::place::outside;) {
+      b.wait();
+    }
+    return;
+  }
+  wait_node* first = first_of(word);
+  wait_node** at = &first;
+  while (*at != nullptr && *at != &node) at = &(*at)->next;
+  if (*at != nullptr) *at = node.next;
+  s->join_word.store(word_of(first), std::memory_order_release);
+}
+
 WEFT_RETURNS_ELSEWHERE void wait_for_end(seed* s) {
   wait_scope scope("join");
   scope.check_exit();
   wait_node node;
   node.owner = scope.who();
   node.where = wait_node::place::linked;
-  std::uintptr_t seen = unlocked_word(s);
-  for (;;) {
-    if ((seen & done) != 0) return;
-    if (s->join_word.compare_exchange_weak(seen, seen | locked, std::memory_order_acquire,
-                                           std::memory_order_acquire)) {
-      break;
-    }
-    if ((seen & locked) != 0) seen = unlocked_word(s);
-  }
+  std::uintptr_t seen = 0;
+  if (!lock_unless_done(s, seen)) return;
   node.next = first_of(seen);
   join_commit commit{s, &node};
   scope.partners_exclude_each_other();
   const std::uint32_t won = scope.park(&commit_join, &commit, deadline::never());
   if (won == claim_case) return;
-  // Take the node out, unless the end has the list.
-  std::uintptr_t word = unlocked_word(s);
-  for (;;) {
-    if ((word & done) != 0) {
-      for (backoff b; std::atomic_ref(node.where).load(std::memory_order_acquire) !=
-                      wait_node::place::outside;) {
-        b.wait();
-      }
-      break;
-    }
-    if (s->join_word.compare_exchange_weak(word, word | locked, std::memory_order_acq_rel,
-                                           std::memory_order_acquire)) {
-      wait_node* first = first_of(word);
-      wait_node** at = &first;
-      while (*at != nullptr && *at != &node) at = &(*at)->next;
-      if (*at != nullptr) *at = node.next;
-      s->join_word.store(word_of(first), std::memory_order_release);
-      break;
-    }
-    if ((word & locked) != 0) word = unlocked_word(s);
-  }
+  leave_join(s, node);
   wait_scope::rethrow(won);
 }
 
@@ -145,6 +149,33 @@ WEFT_RETURNS_ELSEWHERE void wait_for_end(seed* s) {
 
 void wait_joined(seed* s) {
   if (!is_joined_done(s)) wait_for_end(s);
+}
+
+// ---- As a case of a select
+
+bool join_source::is_ready(select_case_core&) {
+  return *joined_ == nullptr || is_joined_done(*joined_);
+}
+
+void join_source::arm(select_case_core& c) {
+  seed* s = *joined_;
+  wait_node& node = c.node;
+  std::atomic_ref(node.where).store(wait_node::place::linked, std::memory_order_relaxed);
+  waiter* owner = node.owner;
+  const std::uint32_t index = node.index;
+  std::uintptr_t seen = 0;
+  c.source_state = nullptr;
+  if (lock_unless_done(s, seen)) {
+    c.source_state = s;
+    node.next = first_of(seen);
+    s->join_word.store(word_of(&node), std::memory_order_release);  // pairs with finish_joined
+  } else {
+    end_wait(owner, index);
+  }
+}
+
+void join_source::disarm(select_case_core& c) {
+  if (auto* s = static_cast<seed*>(std::exchange(c.source_state, nullptr))) leave_join(s, c.node);
 }
 
 }  // namespace weft::detail

@@ -34,5 +34,7 @@ WEFT_OPAQUE int* thread_errno() noexcept;
 WEFT_OPAQUE int last_error() noexcept;  // instead of errno
 // The thread's own random number in [0, n), for plain threads.
 WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept;
+// Of a std::stop_source, which remembers the thread that asks it. Runs its callbacks.
+WEFT_OPAQUE void request_stop(void* stop_source) noexcept;
 
 }  // namespace weft::detail
