@@ -57,7 +57,7 @@ class selection {
         }
       } else if (c.kind == case_kind::source) {
         has_sources_ = true;
-        current_core();  // its poller is needed in the commit, where nothing may be started
+        c.source->prepare(c);  // in the commit nothing may be started
       }
     }
   }
@@ -484,6 +484,10 @@ select_case_core* const* async_select_cases::prepare() {
 }
 
 void async_select_cases::finish(std::size_t chosen) { cases_[chosen].self_->finish(); }
+
+void end_wait(waiter* owner, std::uint32_t index) noexcept {
+  if (owner->word.claim(claim_case + index)) wake(owner);
+}
 
 void throw_closed_send() {
   throw closed_channel("weft::select: the channel of the chosen send is closed");
