@@ -12,13 +12,24 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/blocking.hpp>
 #include <weft/coro.hpp>
 #include <weft/detail/async.hpp>
 #include <weft/detail/seed.hpp>
 #include <weft/detail/wait_node.hpp>
+#include <weft/goroutine_local.hpp>
 #include <weft/runtime.hpp>
 
 namespace weft {
+namespace detail {
+
+// What go and spawn take: f(args...) can be called on decay-copies, and these can be made.
+template <class F, class... Args>
+concept startable = std::invocable<std::decay_t<F>, std::decay_t<Args>...> &&
+                    std::constructible_from<std::decay_t<F>, F> &&
+                    (std::constructible_from<std::decay_t<Args>, Args> && ...);
+
+}  // namespace detail
 
 /// Starts a goroutine that calls f(args...), all decay-copied as std::thread does it; move-only is
 /// fine. Never waits and never switches, so it may be called with locks held. From a plain thread
@@ -26,7 +37,7 @@ namespace weft {
 /// If f(args...) gives a coro, that is run to its end; f and the arguments live so long.
 /// Costs about 50 ns in the steady state. @throws std::bad_alloc, or what copying throws.
 template <class F, class... Args>
-  requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+  requires detail::startable<F, Args...>
 void go(F&& f, Args&&... args) {
   detail::submit_seed(detail::make_start_seed(
       detail::bind_callable(std::forward<F>(f), std::forward<Args>(args)...)));
@@ -293,8 +304,11 @@ struct join_access;
 template <class R = void>
 class join_handle {
  public:
+  /// A handle of nothing: done, and without a result.
   join_handle() noexcept = default;
+  /// The other is then a handle of nothing.
   join_handle(join_handle&& other) noexcept : seed_(std::exchange(other.seed_, nullptr)) {}
+  /// Drops what this one was a handle of.
   join_handle& operator=(join_handle&& other) noexcept {
     if (this != &other) {
       drop();
@@ -302,6 +316,7 @@ class join_handle {
     }
     return *this;
   }
+  /// Detaches the goroutine. Never waits.
   ~join_handle() { drop(); }
 
   /// Waits for the end and gives the result, once, or throws what the goroutine threw.
@@ -372,7 +387,7 @@ struct join_access {
 /// As go(), with a handle to wait for the end and to take the result. If f(args...) gives a
 /// coro<R>, the result is that coroutine's.
 template <class F, class... Args>
-  requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+  requires detail::startable<F, Args...>
 auto spawn(F&& f, Args&&... args) -> join_handle<detail::spawn_result_t<F, Args...>> {
   using Result = detail::spawn_result_t<F, Args...>;
   auto callable = detail::bind_callable(std::forward<F>(f), std::forward<Args>(args)...);
@@ -405,6 +420,7 @@ void yield();
 /// did it. On a plain thread: std::logic_error.
 [[noreturn]] void exit_goroutine();
 
+/// The calling goroutine.
 namespace this_goroutine {
 /// A number that no other goroutine of the process has had. 0 on a plain thread.
 [[nodiscard]] std::uint64_t id() noexcept;

@@ -55,6 +55,21 @@ concept any_case = requires(Case c) {
   { c.core() } -> std::same_as<select_case_core&>;
   c.finish();
 };
+// A case refers to what it was made from, so it is used in the expression that makes it.
+template <class Case>
+concept temporary_case = any_case<Case> && !std::is_lvalue_reference_v<Case>;
+
+// What may follow the channel in on_recv: a function of what is received, or an optional (a bool,
+// where T is void) to fill.
+template <class F, class T>
+concept receive_handler =
+    std::same_as<std::remove_cvref_t<F>, no_handler> ||
+    (std::is_void_v<T> ? std::same_as<F, bool&> || std::invocable<F, bool>
+                       : std::same_as<F, std::optional<element_of<T>>&> ||
+                             std::invocable<F, std::optional<element_of<T>>>);
+// A function without parameters.
+template <class F>
+concept plain_handler = std::same_as<std::remove_cvref_t<F>, no_handler> || std::invocable<F>;
 
 // Receives into its own box and gives that to the handler, or into the caller's.
 template <class T, class F>
@@ -176,6 +191,15 @@ using element_of_channel_t = typename element_of_channel<std::remove_cvref_t<C>>
 template <class C>
 concept receivable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
                      requires(const std::remove_cvref_t<C>& c) { c.recv(); };
+// A value is copied from an lvalue and moved from an rvalue.
+template <class V>
+using sent_from = std::conditional_t<std::is_lvalue_reference_v<V>, const std::remove_reference_t<V>&,
+                                     std::remove_reference_t<V>&&>;
+// The channel's element can be made from it; a move-only lvalue has to be moved (std::move).
+template <class V, class C>
+concept makes_element = !std::is_void_v<element_of_channel_t<C>> &&
+                        std::is_constructible_v<element_of_channel_t<C>, sent_from<V>>;
+
 template <class C>
 concept sendable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
                    requires(const std::remove_cvref_t<C>& c) { c.close(); };
@@ -185,43 +209,48 @@ concept sendable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
 /// Ready when the channel has a value or is closed. The handler is called with the
 /// std::optional<T>, nullopt when closed and drained (T = void: with a bool), or is a
 /// std::optional<T>& (bool&) to fill, or is left out.
-template <detail::receivable C, class F>
+template <detail::receivable C, detail::receive_handler<detail::element_of_channel_t<C>> F>
 auto on_recv(const C& c, F&& handler) {
   return detail::receive_case<detail::element_of_channel_t<C>, F>(
       detail::channel_access::core(c), std::forward<F>(handler));
 }
+/// The same without a handler: what is received is dropped.
 template <detail::receivable C>
 auto on_recv(const C& c) {
   return detail::receive_case<detail::element_of_channel_t<C>, detail::no_handler>(
       detail::channel_access::core(c), detail::no_handler{});
 }
 
+template <detail::receivable C, class F>
+  requires(!detail::receive_handler<F, detail::element_of_channel_t<C>>)
+auto on_recv(const C&, F&&) = delete;  ///< A handler takes a std::optional<T>, or is one.
+
 /// Ready when the channel can take the value, or is closed. The value is copied (an lvalue) or
 /// moved (an rvalue) from only if this case is chosen; then the handler, if any, is called. Chosen
 /// on a closed channel: select throws closed_channel.
-template <detail::sendable C, class V, class F>
-  requires(!std::is_void_v<detail::element_of_channel_t<C>>)
+template <detail::sendable C, detail::makes_element<C> V, detail::plain_handler F>
 auto on_send(const C& c, V&& value, F&& handler) {
   using T = detail::element_of_channel_t<C>;
-  using From = std::conditional_t<std::is_lvalue_reference_v<V>, const std::remove_reference_t<V>&,
-                                  std::remove_reference_t<V>&&>;
-  static_assert(std::is_constructible_v<T, From>,
-                "weft::on_send: the channel's element cannot be made from this value; a move-only "
-                "lvalue has to be moved (std::move)");
+  using From = detail::sent_from<V>;
   return detail::send_case<T, From, F>(detail::channel_access::core(c), static_cast<From>(value),
                                        std::forward<F>(handler));
 }
-template <detail::sendable C, class V>
-  requires(!std::is_void_v<detail::element_of_channel_t<C>>)
+/// The same without a handler.
+template <detail::sendable C, detail::makes_element<C> V>
 auto on_send(const C& c, V&& value) {
   return on_send(c, std::forward<V>(value), detail::no_handler{});
 }
-template <detail::sendable C, class F>
+template <detail::sendable C, class V, class... F>
+  requires(!std::is_void_v<detail::element_of_channel_t<C>> && !detail::makes_element<V, C>)
+auto on_send(const C&, V&&, F&&...) = delete;  ///< No T from it; move what cannot be copied.
+/// The same for a chan<void>, which carries no value.
+template <detail::sendable C, detail::plain_handler F>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c, F&& handler) {
   return detail::send_case<detail::no_value, const detail::no_value&, F>(
       detail::channel_access::core(c), detail::nothing, std::forward<F>(handler));
 }
+/// The same for a chan<void>, without a handler.
 template <detail::sendable C>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c) {
@@ -230,32 +259,34 @@ auto on_send(const C& c) {
 
 /// Taken when nothing else is ready by then; a past one at once. A duration counts from here, or
 /// in a select_case from each select.
-template <class Rep, class Period, class F = detail::no_handler>
+template <class Rep, class Period, detail::plain_handler F = detail::no_handler>
 auto on_timeout(std::chrono::duration<Rep, Period> d, F&& handler = {}) {
   return detail::timeout_case<F>(detail::deadline_after(d),
                                  std::chrono::nanoseconds(detail::to_nanoseconds(d)),
                                  std::forward<F>(handler));
 }
-template <class Clock, class Duration, class F = detail::no_handler>
+/// The same at a point of any clock.
+template <class Clock, class Duration, detail::plain_handler F = detail::no_handler>
 auto on_timeout(std::chrono::time_point<Clock, Duration> at, F&& handler = {}) {
   return detail::timeout_case<F>(detail::deadline_at(at), std::nullopt, std::forward<F>(handler));
 }
 
 /// Ready when reading from (writing to) the descriptor would not block; hang-up and error are
 /// ready, too. The descriptor may be in blocking mode, and must stay open meanwhile.
-template <class F = detail::no_handler>
+template <detail::plain_handler F = detail::no_handler>
 auto on_readable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::readable_source(), fd,
                                     std::forward<F>(handler));
 }
-template <class F = detail::no_handler>
+/// The same for writing.
+template <detail::plain_handler F = detail::no_handler>
 auto on_writable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::writable_source(), fd,
                                     std::forward<F>(handler));
 }
 
 /// Taken when nothing else is ready at once, before a time-out that has passed.
-template <class F = detail::no_handler>
+template <detail::plain_handler F = detail::no_handler>
 auto on_default(F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::otherwise, nullptr, -1,
                                     std::forward<F>(handler));
@@ -263,8 +294,7 @@ auto on_default(F&& handler = {}) {
 
 /// Waits until one of the cases can go on, runs it and returns its position, from 0. Without a case
 /// it waits for ever. @throws what the handler throws; closed_channel; goroutine_exit.
-template <detail::any_case... Cases>
-  requires(!std::is_lvalue_reference_v<Cases> && ...)
+template <detail::temporary_case... Cases>
 std::size_t select(Cases&&... cases) {
   if constexpr (sizeof...(Cases) == 0) {
     return detail::select_among(nullptr, 0);
@@ -276,6 +306,11 @@ std::size_t select(Cases&&... cases) {
     return chosen;
   }
 }
+
+template <class... Cases>
+  requires((detail::any_case<std::remove_reference_t<Cases>> && ...) &&
+           (std::is_lvalue_reference_v<Cases> || ...))
+std::size_t select(Cases&&...) = delete;  ///< Make the cases in the call, or use select_case.
 
 namespace detail {
 
@@ -352,15 +387,19 @@ auto async_select(Cases&&... cases) {
 /// value(); a send without one makes select throw std::logic_error.
 class select_case {
  public:
+  /// From on_recv.
   template <class T, class F>
   select_case(detail::receive_case<T, F>&& from)
       : self_(std::make_unique<receive_model<T, std::remove_cvref_t<F>, F>>(from)) {}
+  /// From on_send.
   template <class T, class V, class F>
   select_case(detail::send_case<T, V, F>&& from)
       : self_(std::make_unique<send_model<T, std::remove_cvref_t<F>>>(from)) {}
+  /// From on_default, on_readable and on_writable.
   template <class F>
   select_case(detail::plain_case<F>&& from)
       : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_timeout.
   template <class F>
   select_case(detail::timeout_case<F>&& from)
       : self_(std::make_unique<timeout_model<std::remove_cvref_t<F>>>(from)) {}

@@ -1,8 +1,9 @@
-// Mutexes and wait groups.
+// Wait groups, and all of synchronisation: this header includes the others in weft/sync/.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <concepts>
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
@@ -15,59 +16,18 @@
 #include <weft/detail/clock.hpp>
 #include <weft/detail/seed.hpp>
 #include <weft/detail/wait_node.hpp>
+#include <weft/sync/barrier.hpp>
+#include <weft/sync/concurrent_map.hpp>
+#include <weft/sync/condition_variable.hpp>
+#include <weft/sync/latch.hpp>
+#include <weft/sync/mutex.hpp>
+#include <weft/sync/once.hpp>
+#include <weft/sync/pool.hpp>
+#include <weft/sync/semaphore.hpp>
+#include <weft/sync/shared_mutex.hpp>
+#include <weft/sync/single_flight.hpp>
 
 namespace weft {
-
-/// A mutual exclusion lock for goroutines and plain threads. Meets the standard's *Lockable*, so
-/// std::lock_guard, std::scoped_lock and std::unique_lock work. It may be unlocked by another
-/// goroutine than locked it. Not recursive. Nobody starves: who has lost the lock once to somebody
-/// who came later gets it handed over. Uncontended, lock and unlock cost about 20 ns together.
-class mutex {
- public:
-  constexpr mutex() noexcept = default;
-  mutex(const mutex&) = delete;
-  mutex& operator=(const mutex&) = delete;
-
-  /// Waits for the lock. @throws goroutine_exit when the run ends meanwhile.
-  void lock() {
-    std::uint32_t expected = 0;
-    if (!word_.compare_exchange_strong(expected, locked, std::memory_order_acquire,
-                                       std::memory_order_relaxed)) {
-      lock_slow();
-    }
-  }
-  /// Never waits.
-  bool try_lock() noexcept {
-    std::uint32_t word = word_.load(std::memory_order_relaxed);
-    while ((word & locked) == 0) {
-      if (word_.compare_exchange_weak(word, word | locked, std::memory_order_acquire,
-                                      std::memory_order_relaxed)) {
-        return true;
-      }
-    }
-    return false;
-  }
-  /// Never waits. @throws std::logic_error if it is not locked.
-  void unlock() {
-    std::uint32_t expected = locked;
-    if (!word_.compare_exchange_strong(expected, 0, std::memory_order_release,
-                                       std::memory_order_relaxed)) {
-      unlock_slow();
-    }
-  }
-
- private:
-  static constexpr std::uint32_t locked = 1;   // somebody holds the mutex
-  static constexpr std::uint32_t waiting = 2;  // the queue is not empty
-  static constexpr std::uint32_t queue = 4;    // somebody works on the queue
-  void lock_slow();
-  void unlock_slow();
-  std::uint32_t acquire_queue(std::uint32_t required, std::uint32_t set) noexcept;
-
-  std::atomic<std::uint32_t> word_{0};
-  detail::wait_node* first_ = nullptr;  // guarded by `queue`
-  detail::wait_node* last_ = nullptr;
-};
 
 class wait_group;
 
@@ -110,6 +70,8 @@ class wait_group {
   /// Counts one more and starts a goroutine that counts it off when f is done and destroyed. What
   /// f throws is uncaught. f may be a coro, or return one: then it counts until that has ended.
   template <class F>
+    requires((std::invocable<std::decay_t<F>> || detail::is_coro<std::decay_t<F>>) &&
+             std::constructible_from<std::decay_t<F>, F>)
   void go(F&& f) {
     auto callable = detail::bind_callable(std::forward<F>(f));
     using Callable = decltype(callable);

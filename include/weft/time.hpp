@@ -55,6 +55,7 @@ template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
   detail::sleep_until(detail::deadline_after(d));
 }
+/// Waits until that point of any clock, or a moment longer. A past one: as yield().
 template <class Clock, class Duration>
 void sleep_until(std::chrono::time_point<Clock, Duration> at) {
   detail::sleep_until(detail::deadline_at(at));
@@ -76,14 +77,18 @@ auto async_sleep_until(std::chrono::time_point<Clock, Duration> at) {
 /// A timer costs an allocation when it is made; setting it again costs none.
 class timer {
  public:
+  /// Starts it: it ticks so long from now.
   template <class Rep, class Period>
   explicit timer(std::chrono::duration<Rep, Period> d)
       : state_(detail::make_timer(detail::deadline_after(d))) {}
+  /// The other may only be destroyed or assigned to.
   timer(timer&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  /// Exchanges the two.
   timer& operator=(timer&& other) noexcept {
     std::swap(state_, other.state_);
     return *this;
   }
+  /// Stops it. Never waits.
   ~timer() {
     if (state_ != nullptr) detail::release_timer(state_, true);
   }

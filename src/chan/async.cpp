@@ -3,6 +3,8 @@
 // Proved by: tests/conformance/coro_chan.cpp, tests/stress/coro_stress.cpp.
 #include "weft/detail/async_channel.hpp"
 
+#include <utility>
+
 #include "chan/channel.hpp"
 #include "park/coroutine.hpp"
 #include "weft/runtime.hpp"
@@ -60,8 +62,11 @@ bool finish(suspension& s, std::uint32_t won) noexcept {
   auto& state = state_of<async_channel_state>(s);
   if (won == claim_retry) {
     return !start_async(state, [&] {
-      // A channel that is gone is as the nil one.
-      if (!state.on->come_back(state.node, direction_of(state))) state.on = nullptr;
+      if (!state.on->come_back(state.node, direction_of(state))) {
+        state.on = nullptr;  // gone: as the nil channel
+      } else if (std::exchange(state.holds, true)) {
+        state.on->release();
+      }
       coroutine_wait again(state);
       return start(state, again);
     });

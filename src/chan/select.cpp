@@ -66,6 +66,10 @@ class selection {
     }
   }
 
+  ~selection() { drop_handles(); }
+  selection(const selection&) = delete;
+  selection& operator=(const selection&) = delete;
+
   WEFT_IN_BOTH std::size_t run() {
     for (;;) {
       if (try_ready()) return chosen_;
@@ -103,7 +107,7 @@ class selection {
   }
   // The word is claimed: unregisters. False: look again.
   bool resume(std::uint32_t won, async_select_state& state, timer_node& timer) noexcept {
-    leave(timer);
+    leave(timer, won == claim_retry);
     if (won == claim_retry) return false;
     if (won == claim_exit) {
       state.outcome = async_outcome::exit;
@@ -112,12 +116,19 @@ class selection {
     }
     return true;
   }
-  void leave(timer_node& timer) noexcept {
+  void leave(timer_node& timer, bool looks_again) noexcept {
     {
       tsan_blind blind;
       timer_wheel::remove(timer);
     }
-    unlink_all();
+    unlink_all(looks_again);
+  }
+  // Of one that looked again; nothing waits any more.
+  void drop_handles() noexcept {
+    for (std::uint32_t i = 0; holds_ && i < count_; ++i) {
+      if (is_on_channel(*cases_[i])) cases_[i]->on->release();
+    }
+    holds_ = false;
   }
   std::size_t chosen() const noexcept { return chosen_; }
 
@@ -285,7 +296,7 @@ class selection {
       case found::nothing: break;
     }
     const std::uint32_t won = scope.park(&selection::commit, this, limit_);
-    unlink_all();
+    unlink_all(won == claim_retry);
     if (won == claim_retry) return false;
     wait_scope::rethrow(won);
     note_winner(won);
@@ -329,6 +340,7 @@ class selection {
     chosen_ = won - claim_case;
     select_case_core& c = *cases_[chosen_];
     if (c.kind == case_kind::send) c.lost_by_close = c.node.closed;
+    if (c.on != nullptr) order_after(c.on);  // a tick's: see arm_locked in time/timer.cpp
   }
 
   std::uint32_t peek_channels() noexcept {
@@ -365,20 +377,25 @@ class selection {
     }
   }
 
-  WEFT_IN_BOTH void unlink_all() noexcept {
+  // If it looks again, it keeps the channels from here on, since it stands in no queue meanwhile.
+  WEFT_IN_BOTH void unlink_all(bool looks_again) noexcept {
     for (backoff b; !committed_.load(std::memory_order_acquire);) b.wait();
     list_channels();
     lock_all();
     for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
       select_case_core& c = **at;
-      if (!is_on_channel(c)) continue;
-      if (get_place(c.node) == wait_node::place::detached) {
-        c.on = nullptr;  // gone: as the nil channel from now on
-      } else {
-        c.on->unlink_locked(c.node, direction_of(c));
+      if (!is_on_channel(c) || get_place(c.node) == wait_node::place::detached) continue;
+      c.on->unlink_locked(c.node, direction_of(c));
+      if (looks_again && !holds_ && !c.on->try_retain()) {
+        set_place(c.node, wait_node::place::detached);
       }
     }
     unlock_all_and_leave();
+    holds_ |= looks_again;
+    for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
+      // Gone: as the nil channel from now on.
+      if (get_place((*at)->node) == wait_node::place::detached) (*at)->on = nullptr;
+    }
     for (std::uint32_t i = 0; has_sources_ && i < count_; ++i) {
       select_case_core& c = *cases_[i];
       if (c.kind == case_kind::source) c.source->disarm(c);
@@ -391,11 +408,12 @@ class selection {
   std::int64_t timeout_ = -1;
   deadline limit_ = deadline::never();
   bool has_sources_ = false;
+  bool holds_ = false;  // a handle of each case's channel
   bool took_fallback_ = false;
   std::size_t chosen_ = 0;
   select_case_core* locks_ = nullptr;
   bool has_duplicates_ = false;
-  std::atomic<bool> committed_{true};
+  atomic<bool> committed_{true};
 };
 
 // What lies in the memory of an async_select_state, once begun.
@@ -412,17 +430,21 @@ select_parts& parts_of(async_select_state& state) noexcept {
 bool finish_select(suspension& s, std::uint32_t won) noexcept {
   auto& state = state_of<async_select_state>(s);
   select_parts& parts = parts_of(state);
-  if (parts.work.resume(won, state, parts.timer)) return true;
-  return !start_async(state, [&] {
-    if (parts.work.run_without_waiting()) return false;
-    coroutine_wait again(state);
-    return parts.work.suspend(again, state, parts.timer);
-  });
+  if (!parts.work.resume(won, state, parts.timer) && start_async(state, [&] {
+        if (parts.work.run_without_waiting()) return false;
+        coroutine_wait again(state);
+        return parts.work.suspend(again, state, parts.timer);
+      })) {
+    return false;
+  }
+  parts.work.drop_handles();
+  return true;
 }
 
 void withdraw_select(suspension& s) noexcept {
   select_parts& parts = parts_of(state_of<async_select_state>(s));
-  parts.work.leave(parts.timer);
+  parts.work.leave(parts.timer, false);
+  parts.work.drop_handles();
 }
 
 constexpr suspension_type selecting{"select", &finish_select, &withdraw_select};

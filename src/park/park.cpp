@@ -51,7 +51,7 @@ void wake(waiter* w) noexcept {
     runtime_core::resume(*suspension_of(w), runtime_core::resume_order::soon);
   } else {
     // The thread may be gone with its frame as soon as it sees the store.
-    std::atomic<std::uint32_t>* ready = &w->ready;
+    atomic<std::uint32_t>* ready = &w->ready;
     ready->store(1, std::memory_order_release);
     futex_wake(ready);
   }

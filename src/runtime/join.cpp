@@ -12,6 +12,7 @@
 
 #include "park/coroutine.hpp"
 #include "sched/core.hpp"
+#include "sched/locals.hpp"
 #include "weft/go.hpp"
 
 namespace weft::detail {
@@ -53,6 +54,12 @@ void commit_join(void* argument) {
 }  // namespace
 
 bool finish_joined(callable_seed* s) noexcept {
+  worker* w = current_worker();
+  if (w != nullptr && w->current != nullptr && w->current->has_extras &&
+      w->current->birth == s) [[unlikely]] {
+    end_locals(w->current);  // who sees the end sees these gone; may wait
+    w = current_worker();
+  }
   std::uintptr_t word = unlocked_word(s);
   for (;;) {
     if ((word & detached) != 0) return false;
@@ -63,7 +70,6 @@ bool finish_joined(callable_seed* s) noexcept {
     }
     if ((word & locked) != 0) word = unlocked_word(s);
   }
-  worker* w = current_worker();
   for (wait_node* n = first_of(word); n != nullptr;) {
     wait_node* next = n->next;
     waiter* owner = n->owner;

@@ -24,6 +24,7 @@
 
 #include "io/epoll_poller.hpp"
 #include "park/park.hpp"
+#include "sched/locals.hpp"
 #include "time/timer.hpp"
 #include "weft/go.hpp"
 
@@ -124,6 +125,9 @@ options resolve(options o) {
   if (o.stack_size > std::size_t{1} << 40) {
     throw std::invalid_argument("weft::options::stack_size is larger than a terabyte");
   }
+  if (const char* text = std::getenv("WEFT_DUMP_ON_SIGQUIT"); text != nullptr) {
+    o.dump_on_sigquit |= std::string_view(text) == "1";
+  }
   if (o.seed == 0) o.seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   return o;
 }
@@ -138,10 +142,14 @@ runtime_core& start_core(const options& o, bool (*on_deadlock)(runtime_core&) = 
   // TSan sees this lock: the core that is given out again was another owner's before.
   runtime_core& core = acquire_core();
   tsan_blind blind;  // workers read what is set up here without an order that TSan knows
+  bool asks = false;
   try {
+    if (resolved.dump_on_sigquit) ask_for_dumps();
+    asks = resolved.dump_on_sigquit;
     core.on_deadlock = on_deadlock;
     core.start(resolved, make_poller());
   } catch (...) {
+    if (asks) ask_no_more();
     release_core(core);
     throw;
   }
@@ -168,6 +176,8 @@ void perform(main_task& task) {
   } catch (...) {
     task.error = std::current_exception();
   }
+  // Its locals are gone before the run ends, as if they were its function's.
+  end_locals(current_worker()->current);
   if (task.is_main) task.core->main_goroutine.store(nullptr);
 }
 
@@ -202,6 +212,7 @@ void end_core(runtime_core& core) {
   const std::int64_t a_moment = clean ? 60'000'000'000 : 100'000'000;
   clean &= core.stop_workers(steady_now() + a_moment);
   adopt_timers(core.leftover_timers());
+  if (core.settings().dump_on_sigquit) ask_no_more();
   if (!clean) return;  // never used again
   release_core(core);
 }
@@ -406,6 +417,16 @@ runtime_stats stats() { return stats_of(current_core()); }
 std::size_t num_goroutines() { return current_core().alive(); }
 unsigned workers() { return current_core().worker_count(); }
 
+void set_workers(unsigned n) {
+  runtime_core& core = current_core();
+  if (n == 0 || n > core.most_workers()) {
+    throw std::invalid_argument("weft::set_workers: " + std::to_string(n) +
+                                " is not from 1 to options::max_threads, which is " +
+                                std::to_string(core.most_workers()));
+  }
+  core.set_workers(n);
+}
+
 void yield() {
   worker* w = current_worker();
   if (w == nullptr) {
@@ -435,6 +456,22 @@ exit_guard::~exit_guard() {
   if (goroutine_ != 0 && goroutine_ == this_goroutine::id()) {
     --current_worker()->current->exit_guards;
   }
+}
+
+pinned::pinned() : goroutine_(nullptr) {
+  worker* w = current_worker();
+  if (w == nullptr || w->current == nullptr) return;
+  goroutine* self = w->current;
+  if (self->pins == 0) w->core->pin(w, self);
+  ++self->pins;
+  self->has_extras = true;
+  goroutine_ = self;
+}
+pinned::~pinned() {
+  auto* self = static_cast<goroutine*>(goroutine_);
+  if (self == nullptr || --self->pins != 0) return;
+  worker* w = current_worker();
+  w->core->unpin(w, self);
 }
 
 namespace this_goroutine {

@@ -35,14 +35,24 @@ void runtime_core::claim_parked(claim_value value, wake_list& claimed) noexcept 
   });
 }
 
-void runtime_core::decide_all_waits() noexcept {
-  tsan_blind blind;
-  phase_.store(phase::deciding, std::memory_order_seq_cst);
+// rivals_ is set: waits until no claim is under way that has not seen it.
+void runtime_core::wait_for_claimers() noexcept {
   heavy_barrier();  // pairs with light_barrier in claim_from()
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
     worker* w = at(i);
     for (backoff b; w->claiming.load(std::memory_order_acquire);) b.wait();
   }
+}
+
+void runtime_core::hold_claims() noexcept {
+  rivals_.fetch_add(1, std::memory_order_seq_cst);
+  wait_for_claimers();
+}
+
+void runtime_core::decide_all_waits() noexcept {
+  tsan_blind blind;
+  begin_to_end();
+  wait_for_claimers();
   wake_list claimed;
   claim_parked(claim_exit, claimed);
   claim_suspended();  // resumed later: see wait_until_empty
@@ -84,7 +94,10 @@ bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
 
 bool runtime_core::stop_workers(std::int64_t until) noexcept {
   tsan_blind blind;
-  phase_.store(phase::stopped, std::memory_order_seq_cst);
+  {
+    std::lock_guard guard(grow_lock_);  // no worker is made from here on
+    phase_.store(phase::stopped, std::memory_order_seq_cst);
+  }
   heavy_barrier();
   for (backoff b; visitors_.load(std::memory_order_seq_cst) != 0;) b.wait();
   while (worker* w = pop_idle()) {
@@ -97,6 +110,7 @@ bool runtime_core::stop_workers(std::int64_t until) noexcept {
       w->signal.store(1, std::memory_order_seq_cst);
       futex_wake(&w->signal);
       if (w->in_poller.load(std::memory_order_seq_cst)) poller_->interrupt();
+      poke_pinned(w);
       futex_wait(w->left, 0, std::min(steady_now() + millisecond, until));
     }
     // Only a thread that has left its std::thread alone for good has said so.

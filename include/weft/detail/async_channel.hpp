@@ -15,10 +15,13 @@ struct async_channel_state : async_state {
   explicit async_channel_state(channel* c) noexcept : on(c) {}
   ~async_channel_state() {
     if (suspended) withdraw_async(*this);
+    if (holds) release_channel(on);
   }
   wait_node node{};
   channel* on;  // null: the nil channel
 };
+
+static_assert(sizeof(async_channel_state) <= 160);
 
 // `how` is null for a receive, whose element is its std::optional.
 bool async_channel_ready(async_channel_state&, void* element, const sender_type* how);
