@@ -415,6 +415,25 @@ std::size_t select(Cases&&...) = delete;  ///< Make the cases in the call, or us
 
 namespace detail {
 
+// g++ before 12.3 destroys what a lambda has captured twice, if the lambda is a temporary of a
+// co_await expression (GCC bug 99576): harmless only where there is nothing to destroy.
+#if defined(__GNUC__) && !defined(__clang__) && (__GNUC__ < 12 || (__GNUC__ == 12 && __GNUC_MINOR__ < 3))
+template <class F>
+inline constexpr bool survives_co_await =
+    std::is_reference_v<F> || std::is_trivially_destructible_v<F>;
+#else
+template <class F>
+inline constexpr bool survives_co_await = true;
+#endif
+template <class Case>
+inline constexpr bool handler_survives_co_await = true;
+template <template <class...> class Case, class F>
+inline constexpr bool handler_survives_co_await<Case<F>> = survives_co_await<F>;
+template <class T, class F>
+inline constexpr bool handler_survives_co_await<receive_case<T, F>> = survives_co_await<F>;
+template <class T, class V, class F>
+inline constexpr bool handler_survives_co_await<send_case<T, V, F>> = survives_co_await<F>;
+
 // What async_select() gives. It refers to its cases, which are temporaries of the same co_await.
 template <any_case... Cases>
 class [[nodiscard]] async_select_awaiter {
@@ -451,10 +470,15 @@ class [[nodiscard]] async_select_awaiter {
 
 /// select() for a coroutine: `co_await async_select(on_recv(...), ...)`. Any coroutine may await it;
 /// the cases are temporaries of the same expression. The handler runs in the coroutine. Nothing is
-/// allocated. @throws as select().
+/// allocated. With g++ before 12.3 a handler whose captures need destruction has to be a variable,
+/// not a temporary, because of GCC bug 99576. @throws as select().
 template <detail::any_case... Cases>
   requires(!std::is_lvalue_reference_v<Cases> && ...)
 auto async_select(Cases&&... cases) {
+  static_assert((detail::handler_survives_co_await<Cases> && ...),
+                "weft::async_select: this g++ destroys the captures of a handler that is a temporary "
+                "of a co_await expression twice (GCC bug 99576, before 12.3); put the handler into a "
+                "variable and pass that, or capture by reference");
   return detail::async_select_awaiter<Cases...>(cases...);
 }
 
