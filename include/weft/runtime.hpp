@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -13,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/coro.hpp>
 #include <weft/detail/seed.hpp>
 
 namespace weft {
@@ -123,13 +125,13 @@ auto call_through(F&& f, Start start) {
 /// calling thread. Inside a goroutine: std::logic_error. Costs two threads; more start with work.
 /// @throws deadlock_error from a wait of main's function when nothing can wake any goroutine;
 ///         no_result if main's function was left by exit_goroutine().
-template <class F>
+template <std::invocable F>
 auto run(options o, F&& main_function) {
   return detail::call_through(std::forward<F>(main_function),
                               [&](detail::function_view f) { detail::run_to_end(o, f); });
 }
-template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, options>)
+/// The same with the default options.
+template <std::invocable F>
 auto run(F&& main_function) {
   return run(options{}, std::forward<F>(main_function));
 }
@@ -138,23 +140,28 @@ auto run(F&& main_function) {
 /// thread; the destructor ends it as run() does and must not be called from one of its goroutines.
 class runtime {
  public:
+  /// Starts it. @throws std::system_error if a thread cannot be started, std::invalid_argument for
+  /// options that make no sense.
   explicit runtime(options o = {}) : core_(detail::start_runtime(o)) {}
+  /// Ends it as run() does: unwinds what is left. Blocks the thread.
   ~runtime() { detail::end_runtime(core_); }
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
 
-  /// Starts a goroutine here. Never waits.
+  /// Starts a goroutine here. Never waits. f may be a coro or return one, as with weft::go.
   template <class F>
+    requires std::invocable<std::decay_t<F>> && std::constructible_from<std::decay_t<F>, F>
   void go(F&& f) {
-    detail::submit_seed(*core_, detail::make_detached_seed(detail::bind_callable(std::forward<F>(f))));
+    detail::submit_seed(*core_, detail::make_start_seed(detail::bind_callable(std::forward<F>(f))));
   }
   /// Runs f as a goroutine here and waits for its result.
-  template <class F>
+  template <std::invocable F>
   auto run(F&& f) {
     return detail::call_through(std::forward<F>(f), [this](detail::function_view view) {
       detail::run_and_wait(*core_, view);
     });
   }
+  /// This runtime's counters.
   [[nodiscard]] runtime_stats stats() const { return detail::stats_of(*core_); }
 
  private:
@@ -183,16 +190,19 @@ void set_workers(unsigned n);
 void dump(std::ostream&);
 
 /// While one lives in a goroutine, its waits do not throw goroutine_exit but wait: for destructors
-/// and noexcept functions that wait. Nests. On a plain thread it does nothing.
+/// and noexcept functions that wait. Nests. On a plain thread it does nothing. It does not reach
+/// across a co_await, after which a coroutine runs in another goroutine.
 class exit_guard {
  public:
+  /// From here on the waits of this goroutine do not throw goroutine_exit.
   exit_guard() noexcept;
+  /// They do again, unless another guard lives.
   ~exit_guard();
   exit_guard(const exit_guard&) = delete;
   exit_guard& operator=(const exit_guard&) = delete;
 
  private:
-  void* goroutine_;
+  std::uint64_t goroutine_;  // its id; 0 on a plain thread
 };
 
 }  // namespace weft

@@ -151,6 +151,7 @@ struct node_list {
   wait_node* last = nullptr;
 
   void push_back(wait_node* n) noexcept {
+    plain_access(this);
     set_place(*n, wait_node::place::linked);
     n->next = nullptr;
     n->previous = last;
@@ -158,6 +159,7 @@ struct node_list {
     last = n;
   }
   void push_front(wait_node* n) noexcept {
+    plain_access(this);
     set_place(*n, wait_node::place::linked);
     n->previous = nullptr;
     n->next = first;
@@ -165,6 +167,7 @@ struct node_list {
     first = n;
   }
   void remove(wait_node* n) noexcept {
+    plain_access(this);
     set_place(*n, wait_node::place::outside);
     (n->previous != nullptr ? n->previous->next : first) = n->next;
     (n->next != nullptr ? n->next->previous : last) = n->previous;

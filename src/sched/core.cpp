@@ -53,7 +53,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   refused_ = 0;
   idle_ = retired_ = nullptr;
   idle_count_ = 0;
-  spawned_outside_ = 0;
+  spawned_outside_ = ended_outside_ = 0;
   main_goroutine = nullptr;
   monitor_sleeps_ = false;
   made_ = 0;
@@ -216,7 +216,7 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
 // The same stack, another goroutine.
 void runtime_core::rebirth(worker* w, goroutine* g, seed* s) noexcept {
   g->birth = s;
-  g->is_internal = s->internal;
+  g->kind = s->kind;
   g->unwinds_by_exit = false;
   g->exit_guards = 0;
   g->waits_for.store(nullptr, std::memory_order_relaxed);
@@ -363,7 +363,7 @@ void runtime_core::add_timer(timer_node& node) noexcept {
 
 std::size_t runtime_core::alive() const noexcept {
   // Ends first: what ends meanwhile is counted as alive, and nothing as ended that had not begun.
-  std::uint64_t ended = 0;
+  std::uint64_t ended = ended_outside_.load(std::memory_order_acquire);
   std::uint64_t spawned = 0;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {

@@ -36,6 +36,7 @@
 #include "sched/poller.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/seed_pool.hpp"
+#include "sched/suspension.hpp"
 #include "sched/timer_wheel.hpp"
 #include "weft/runtime.hpp"
 
@@ -127,6 +128,20 @@ class runtime_core {
     if (w->queue.push_next(g)) work_added();
   }
   void add_timer(timer_node&) noexcept;    // from any thread
+  // Coroutines, from any thread; see suspended.cpp.
+  void count_suspended(suspension&) noexcept;  // before its claim word opens
+  void link_suspended(suspension&) noexcept;   // after that count, before the word opens
+  enum class resume_order { soon, after_others };
+  static void resume(suspension&, resume_order) noexcept;  // whose claim was won
+  // By who destroys it. False: its wait was completed by somebody else.
+  static bool withdraw(suspension&) noexcept;
+  template <class Visit>
+  void for_each_suspended(Visit visit) noexcept {  // under spin locks
+    suspended_.for_each([&](const suspension& s) {
+      visit(s);
+      return false;
+    });
+  }
   void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
   void wake_monitor() noexcept;
   void start_monitor();                    // on a thread of its own
@@ -261,6 +276,8 @@ class runtime_core {
     return active_.load(std::memory_order_relaxed) - refused_.load(std::memory_order_relaxed);
   }
   void claim_parked(claim_value, wake_list&) noexcept;
+  std::size_t claim_suspended() noexcept;  // how many the end of the run has claimed
+  void resume_claimed() noexcept;
   worker* make_worker(unsigned index);
   template <class Visit>
   void for_each_goroutine(Visit visit) noexcept;
@@ -288,8 +305,11 @@ class runtime_core {
   std::atomic<std::uint32_t> global_count_{0};
   std::atomic<std::uint32_t> global_fresh_count_{0};
   std::atomic<std::uint64_t> spawned_outside_{0};
+  std::atomic<std::uint64_t> ended_outside_{0};
   seed_list starved_;  // had no stack to run on
   std::atomic<std::uint32_t> starved_count_{0};
+
+  suspended_list suspended_;
 
   alignas(64) spin_lock idle_lock_;
   worker* idle_ = nullptr;

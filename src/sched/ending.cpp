@@ -55,6 +55,7 @@ void runtime_core::decide_all_waits() noexcept {
   wait_for_claimers();
   wake_list claimed;
   claim_parked(claim_exit, claimed);
+  claim_suspended();  // resumed later: see wait_until_empty
   phase_.store(phase::unwinding, std::memory_order_seq_cst);
   claimed.wake_all();
 }
@@ -63,14 +64,23 @@ bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
   tsan_blind blind;
   std::int64_t next_look = steady_now() + longest_pause;
   std::int64_t pause = millisecond / 2;
+  std::size_t alive_before = 0;
+  unsigned looks_alike = 0;
   for (;;) {
     const std::uint32_t word = end_word_.load(std::memory_order_acquire);
-    if (alive() == 0) return true;
+    const std::size_t left = alive();
+    if (left == 0) return true;
     // Those that were on their way to a wait when the run ended.
     wake_list claimed;
     claim_parked(claim_exit, claimed);
     claimed.wake_all();
     const std::int64_t now = steady_now();
+    // Goroutines first: one that unwinds may destroy a coroutine that it owns. But one may also
+    // wait for a coroutine, so not for long.
+    looks_alike = left == alive_before ? looks_alike + 1 : 0;
+    alive_before = left;
+    const std::size_t held = claim_suspended();
+    if (held != 0 && (left <= held || looks_alike >= 2 || now >= until)) resume_claimed();
     if (now >= until) return false;
     if (now >= next_look) {
       monitor_once(now);

@@ -34,8 +34,8 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   if (core.is_ending()) [[unlikely]] {
     // Nothing unwinds before all waits are decided, callables that never ran included.
     core.wait_until_decided();
-    if (!self->is_internal) action = seed_action::discard;
-    ++self->exit_guards;
+    if (self->kind == seed_kind::user) action = seed_action::discard;
+    if (self->kind != seed_kind::resumption) ++self->exit_guards;
   }
   try {
     s->invoke(s, w, action);

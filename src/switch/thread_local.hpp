@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #if defined(__clang__)
-#define WEFT_OPAQUE [[gnu::noinline, gnu::no_sanitize("thread")]]
+#define WEFT_OPAQUE [[gnu::noinline, clang::no_sanitize("thread")]]
 #else
 #define WEFT_OPAQUE [[gnu::noipa, gnu::no_sanitize("thread")]]
 #endif
