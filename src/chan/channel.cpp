@@ -163,6 +163,7 @@ bool channel::try_retain() noexcept {
 inline bool channel::put_in_ring(void* value, const sender_type& how) {
   char* slot = slot_at(sender_.slot);
   if (flag_of(slot).load(std::memory_order_acquire) != 0) return false;
+  plain_access(element_of(slot));
   if (how.is_word) {
     std::memcpy(element_of(slot), value, 8);
   } else {
@@ -185,6 +186,7 @@ inline bool channel::take_from_ring(void* box) {
       c->advance(c->receiver_);
     }
   } at_end{this, slot};
+  plain_access(element_of(slot));
   type_.take(box, element_of(slot));
   return true;
 }
@@ -197,6 +199,7 @@ void channel::refill_locked(wake_list& wakes) noexcept {
     wait_node* n = claim_first(sender_.waiting);
     if (n == nullptr) return;
     waiter* owner = n->owner;
+    plain_access(n->element);
     try {
       put_in_ring(n->element, *n->sender);
     } catch (...) {
@@ -212,6 +215,7 @@ attempt channel::send_locked(void* value, const sender_type& how, wake_list& wak
   if (closed_.load(std::memory_order_relaxed)) return attempt::closed;
   if (wait_node* n = claim_first(receiver_.waiting)) {
     waiter* owner = n->owner;
+    plain_access(n->element);
     try {
       how.give(n->element, value);
     } catch (...) {
@@ -236,6 +240,7 @@ attempt channel::receive_locked(void* box, wake_list& wakes) {
     if (take_from_ring(box)) return attempt::done;
   } else if (wait_node* n = claim_first(sender_.waiting)) {
     waiter* owner = n->owner;
+    plain_access(n->element);
     try {
       n->sender->give(box, n->element);
     } catch (...) {
@@ -248,29 +253,6 @@ attempt channel::receive_locked(void* box, wake_list& wakes) {
   }
   return closed_.load(std::memory_order_relaxed) ? attempt::closed : attempt::would_wait;
 }
-
-namespace {
-
-// All locks of one channel, for operations that may throw under them.
-class locked_channel {
- public:
-  explicit locked_channel(channel& c) noexcept : channel_(&c) { c.lock(); }
-  ~locked_channel() {
-    if (channel_ != nullptr) channel_->unlock();
-    wakes.wake_all();
-  }
-  // Keeps the locks, for a commit to let go.
-  void leave_locked() noexcept { channel_ = nullptr; }
-  locked_channel(const locked_channel&) = delete;
-  locked_channel& operator=(const locked_channel&) = delete;
-
-  wake_list wakes;
-
- private:
-  channel* channel_;
-};
-
-}  // namespace
 
 [[gnu::noinline]] attempt channel::try_send_slow(void* value, const sender_type& how) {
   locked_channel locked(*this);
@@ -373,8 +355,6 @@ channel::stamp channel::look(direction d, bool& maybe_ready) const noexcept {
 
 namespace {
 
-void unlock_channel(void* c) { static_cast<channel*>(c)->unlock(); }
-
 // What come_back gave to an operation that looks again.
 class own_handle {
  public:
@@ -433,6 +413,7 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const send
         return chan_status::closed;
       }
       if (!limit.is_never() && steady_now() >= limit.at) return chan_status::timeout;
+      plain_access(element);
       node.owner = scope.who();
       node.element = element;
       node.sender = how;
@@ -441,6 +422,7 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const send
     }
     const std::uint32_t won = scope.park(&unlock_channel, c, limit);
     if (won == claim_case) [[likely]] {
+      plain_access(element);
       order_after(c);  // a tick's: see arm_locked in time/timer.cpp
       if (!node.closed) return chan_status::ok;
       if (C == on_closed::exception) throw_closed();

@@ -24,6 +24,7 @@
 #include "stack/stack_pool.hpp"
 #include "support/catch.hpp"
 #include "support/child.hpp"
+#include "support/opaque.hpp"
 #include "support/scale.hpp"
 #include "unit/guard_probe.hpp"
 #include "unit/own_stderr.hpp"
@@ -138,7 +139,7 @@ WEFT_CHILD_CASE("nothing-new") {
   workload();
 }
 
-[[gnu::noipa]] int descend(volatile int* above, long levels) {
+WEFT_TEST_OPAQUE int descend(volatile int* above, long levels) {
   volatile int frame[64];
   frame[0] = *above + 1;
   return levels == 0 ? 0 : descend(frame, levels - 1) + frame[0];
