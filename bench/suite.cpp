@@ -43,6 +43,61 @@ void run_parked(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
+// What synchronisation costs when nobody competes for it: the same pair of operations over and over.
+template <class Operation>
+void register_uncontended(const char* name, Operation operation) {
+  benchmark::RegisterBenchmark(
+      (std::string("uncontended/") + name).c_str(), [operation](benchmark::State& state) mutable {
+        weft::run(with_workers(1), [&] {
+          for (auto _ : state) operation();
+        });
+      });
+}
+
+void register_uncontended_all() {
+  static weft::mutex mutex;
+  static weft::shared_mutex shared;
+  static weft::semaphore permits(8);
+  static weft::once once;
+  static weft::barrier alone(1);
+  static weft::condition_variable nobody;
+  static weft::concurrent_map<int, int> map;
+  static weft::pool<std::string> strings([] { return std::string(); });
+  static weft::single_flight<int, int> flight;
+  register_uncontended("mutex", [] {
+    mutex.lock();
+    mutex.unlock();
+  });
+  register_uncontended("shared_mutex_write", [] {
+    shared.lock();
+    shared.unlock();
+  });
+  register_uncontended("shared_mutex_read", [] {
+    shared.lock_shared();
+    shared.unlock_shared();
+  });
+  register_uncontended("semaphore", [] {
+    permits.acquire(3);
+    permits.release(3);
+  });
+  register_uncontended("once", [] { once.call([] {}); });
+  register_uncontended("notify_nobody", [] { nobody.notify_one(); });
+  register_uncontended("latch", [] {
+    weft::latch one(1);
+    one.count_down();
+    one.wait();
+  });
+  register_uncontended("barrier", [] { alone.arrive_and_wait(); });
+  register_uncontended("concurrent_map_store", [i = 0]() mutable { map.store(++i % 1024, i); });
+  register_uncontended("concurrent_map_load", [i = 0]() mutable {
+    benchmark::DoNotOptimize(map.load(++i % 1024));
+  });
+  register_uncontended("pool", [] { strings.put(strings.get()); });
+  register_uncontended("single_flight", [] {
+    benchmark::DoNotOptimize(flight.run(1, [] { return 1; }).value);
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -63,6 +118,7 @@ int main(int argc, char** argv) {
       ->ArgsProduct({{1, 2}, {1'000, 100'000}})
       ->MeasureProcessCPUTime()
       ->UseRealTime();
+  register_uncontended_all();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

@@ -1,10 +1,10 @@
 // Typed channels: how goroutines and plain threads hand values to each other.
 //
 // Every operation may be called from a goroutine, which parks, and from a plain thread, which
-// blocks; one channel may serve both at once. Values arrive in the order in which they were sent,
-// each once; waiting senders and receivers are served in the order in which they came. A send
-// happens before its receive returns, a close before a receive that sees it, and the k-th receive
-// on a channel of capacity C before the (k+C)-th send returns.
+// blocks; coroutines await the async_ forms. One channel may serve all at once. Values arrive in the
+// order in which they were sent, each once; waiting senders and receivers are served in the order
+// in which they came. A send happens before its receive returns, a close before a receive that sees
+// it, and the k-th receive on a channel of capacity C before the (k+C)-th send returns.
 //
 // T's copy, move and destructor run inside the operation, under the channel's lock: they must not
 // wait and must not use the same channel. What they throw leaves the operation that ran them; that
@@ -22,6 +22,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/detail/async_channel.hpp>
 #include <weft/detail/channel.hpp>
 #include <weft/detail/clock.hpp>
 
@@ -114,6 +115,12 @@ class sending : public Base {
     return send_to(this->core(), address(value), moved, deadline_at(limit));
   }
 
+  /// For a coroutine: `co_await c.async_send(v)` is send(v), and suspends where that waits. Any
+  /// coroutine may await it, once. Nothing is allocated. @throws closed_channel
+  auto async_send(T value) const {
+    return async_send_awaiter<T>(this->core(), std::move(value));
+  }
+
   /// No more values: wakes all that wait. What is buffered can still be received.
   /// @throws closed_channel on a closed channel, nil_channel on the nil one.
   void close() const { close_channel(this->core()); }
@@ -151,6 +158,7 @@ class sending<void, Base> : public Base {
   chan_status send_until(std::chrono::time_point<Clock, Duration> limit) const {
     return send_to(this->core(), &nothing_, sender, deadline_at(limit));
   }
+  auto async_send() const { return async_send_awaiter<no_value>(this->core(), no_value{}); }
   /// No more events: wakes all that wait.
   /// @throws closed_channel on a closed channel, nil_channel on the nil one.
   void close() const { close_channel(this->core()); }
@@ -226,6 +234,10 @@ class receiving : public Base {
     return receive_from(this->core(), &value, deadline_at(limit));
   }
 
+  /// For a coroutine: `co_await c.async_recv()` is recv(), and suspends where that waits. Any
+  /// coroutine may await it, once. Nothing is allocated.
+  auto async_recv() const { return async_recv_awaiter<T>(this->core()); }
+
   /// for (T& value : channel): receives until the channel is closed and drained.
   iterator begin() const { return iterator(channel_access::ref(*this)); }
   /// Reached when the channel is closed and drained.
@@ -262,6 +274,7 @@ class receiving<void, Base> : public Base {
     std::optional<no_value> value;
     return receive_from(this->core(), &value, deadline_at(limit));
   }
+  auto async_recv() const { return async_event_awaiter(this->core()); }
 
  protected:
   using Base::Base;

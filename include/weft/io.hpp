@@ -63,7 +63,8 @@ struct descriptor_use;
 /// Calls that fail throw std::system_error whose message names the operation and the descriptor:
 /// std::errc::timed_out at the limit, bad_file_descriptor when closed before or meanwhile,
 /// broken_pipe when the other end is gone (never SIGPIPE). What was read and not returned stays
-/// for the next call. A descriptor in blocking mode never blocks a worker.
+/// for the next call. A descriptor in blocking mode never blocks a worker. Nor does a regular file:
+/// what the system cannot do at once goes through blocking(), where no limit can interrupt it.
 class file_descriptor {
  public:
   /// Owns nothing.

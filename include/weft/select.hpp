@@ -18,6 +18,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -29,6 +30,8 @@ namespace weft {
 class select_case;
 
 namespace detail {
+
+class async_select_cases;
 
 // The handler of a case that has none.
 struct no_handler {};
@@ -309,6 +312,51 @@ template <class... Cases>
            (std::is_lvalue_reference_v<Cases> || ...))
 std::size_t select(Cases&&...) = delete;  ///< Make the cases in the call, or use select_case.
 
+namespace detail {
+
+// What async_select() gives. It refers to its cases, which are temporaries of the same co_await.
+template <any_case... Cases>
+class [[nodiscard]] async_select_awaiter {
+ public:
+  explicit async_select_awaiter(Cases&... cases) noexcept : cases_(std::addressof(cases)...) {}
+  async_select_awaiter(const async_select_awaiter&) = delete;
+
+  bool await_ready() {
+    [[maybe_unused]] std::size_t i = 0;
+    std::apply([&](Cases*... c) { ((cores_[i++] = &c->core()), ...); }, cases_);
+    return async_select_ready(state_, cores_, sizeof...(Cases));
+  }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_select_suspend(state_, who);
+  }
+  std::size_t await_resume() {
+    const std::size_t chosen = async_select_resume(state_);
+    [[maybe_unused]] std::size_t position = 0;
+    std::apply(
+        [&](Cases*... c) {
+          (void)((position++ == chosen ? (c->finish(), true) : false) || ...);
+        },
+        cases_);
+    return chosen;
+  }
+
+ private:
+  std::tuple<Cases*...> cases_;
+  select_case_core* cores_[sizeof...(Cases) + 1] = {};
+  async_select_state state_;  // goes first
+};
+
+}  // namespace detail
+
+/// select() for a coroutine: `co_await async_select(on_recv(...), ...)`. Any coroutine may await it;
+/// the cases are temporaries of the same expression. The handler runs in the coroutine. Nothing is
+/// allocated. @throws as select().
+template <detail::any_case... Cases>
+  requires(!std::is_lvalue_reference_v<Cases> && ...)
+auto async_select(Cases&&... cases) {
+  return detail::async_select_awaiter<Cases...>(cases...);
+}
+
 /// A case for a number of cases known only at run time: made from what the on_ functions give,
 /// movable, and used again by every select over a span that holds it. The value and the handler
 /// are copied or moved in when it is made. A chosen send's value is gone: set it anew with
@@ -347,6 +395,7 @@ class select_case {
 
  private:
   friend std::size_t select(std::span<select_case> cases);
+  friend class detail::async_select_cases;
 
   // An address that stands for a type.
   template <class T>
@@ -458,5 +507,49 @@ class select_case {
 /// The same for a number of cases known at run time. Allocates only beyond 64 cases. One
 /// select_case must not be used by two selects at once.
 std::size_t select(std::span<select_case> cases);
+
+namespace detail {
+
+// The cases of an async_select over a span.
+class async_select_cases {
+ public:
+  explicit async_select_cases(std::span<select_case> cases);
+  select_case_core* const* prepare();
+  std::size_t size() const noexcept { return cases_.size(); }
+  void finish(std::size_t chosen);
+
+ private:
+  static constexpr std::size_t on_the_spot = 4;
+  std::span<select_case> cases_;
+  select_case_core* few_[on_the_spot] = {};
+  std::unique_ptr<select_case_core*[]> many_;
+};
+
+class [[nodiscard]] async_select_span_awaiter {
+ public:
+  explicit async_select_span_awaiter(std::span<select_case> cases) : cases_(cases) {}
+  async_select_span_awaiter(const async_select_span_awaiter&) = delete;
+
+  bool await_ready() { return async_select_ready(state_, cases_.prepare(), cases_.size()); }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_select_suspend(state_, who);
+  }
+  std::size_t await_resume() {
+    const std::size_t chosen = async_select_resume(state_);
+    cases_.finish(chosen);
+    return chosen;
+  }
+
+ private:
+  async_select_cases cases_;
+  async_select_state state_;  // goes first
+};
+
+}  // namespace detail
+
+/// The same for a coroutine. The cases must live until it has gone on. Allocates beyond 4 cases.
+inline auto async_select(std::span<select_case> cases) {
+  return detail::async_select_span_awaiter(cases);
+}
 
 }  // namespace weft

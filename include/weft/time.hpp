@@ -2,16 +2,43 @@
 #pragma once
 
 #include <chrono>
+#include <coroutine>
+#include <cstddef>
 #include <functional>
 #include <utility>
 
 #include <weft/chan.hpp>
+#include <weft/detail/async.hpp>
 #include <weft/detail/clock.hpp>
 
 namespace weft {
 namespace detail {
 
 void sleep_until(deadline);
+
+struct async_sleep_state : async_state {
+  explicit async_sleep_state(deadline d) noexcept : at(d) {}
+  ~async_sleep_state() {
+    if (suspended) withdraw_async(*this);
+  }
+  alignas(void*) std::byte timer[72];
+  deadline at;
+};
+bool async_sleep_suspend(async_sleep_state&, std::coroutine_handle<>) noexcept;
+
+class [[nodiscard]] async_sleep_awaiter {
+ public:
+  explicit async_sleep_awaiter(deadline at) noexcept : state_(at) {}
+  async_sleep_awaiter(async_sleep_awaiter&& other) noexcept : state_(other.state_.at) {}
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_sleep_suspend(state_, who);
+  }
+  void await_resume() { rethrow_async(state_); }
+
+ private:
+  async_sleep_state state_;
+};
 
 struct timer_state;
 timer_state* make_timer(deadline);
@@ -32,6 +59,17 @@ void sleep_for(std::chrono::duration<Rep, Period> d) {
 template <class Clock, class Duration>
 void sleep_until(std::chrono::time_point<Clock, Duration> at) {
   detail::sleep_until(detail::deadline_at(at));
+}
+
+/// For a coroutine: `co_await async_sleep_for(d)`. Counts from the call. Any coroutine may await it,
+/// once. Nothing is allocated.
+template <class Rep, class Period>
+auto async_sleep_for(std::chrono::duration<Rep, Period> d) {
+  return detail::async_sleep_awaiter(detail::deadline_after(d));
+}
+template <class Clock, class Duration>
+auto async_sleep_until(std::chrono::time_point<Clock, Duration> at) {
+  return detail::async_sleep_awaiter(detail::deadline_at(at));
 }
 
 /// One tick after a time. Movable. Destroying it stops it. stop() and reset() may race with the

@@ -61,6 +61,7 @@ void fire(timer_node* node) {
 
 void arm_locked(timer_state* s, deadline at) {
   s->armed = true;
+  order_before(channel_access::core(s->channel));  // TSan does not see the tick's way
   if (at.is_never()) return;
   s->queued = true;
   s->references.fetch_add(1, std::memory_order_relaxed);

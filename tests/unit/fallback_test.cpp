@@ -212,6 +212,24 @@ WEFT_CHILD_CASE("no-more-threads") {
   std::cout << sum << '\n';
 }
 
+// The stand-in for a goroutine that blocks is refused. What waited goes on when that one comes back,
+// and that nothing more can happen then is still seen.
+WEFT_CHILD_CASE("no-stand-in-and-a-deadlock") {
+  try {
+    weft::run({.workers = 1}, [] {
+      weft_test::refuse(SYS_clone3, ENOSYS);
+      weft_test::refuse(SYS_clone, EAGAIN);
+      weft::chan<int> c(1);
+      weft::go([c] { c.send(1); });
+      weft::go([] { usleep(200'000); });
+      std::cout << *c.recv() << std::endl;
+      c.recv();
+    });
+  } catch (const weft::deadlock_error&) {
+    std::cout << "deadlock\n";
+  }
+}
+
 // An address space that holds few stacks: goroutines start as others end.
 WEFT_CHILD_CASE("no-room-for-stacks") {
   weft_test::own_stderr err;
@@ -298,6 +316,14 @@ TEST_CASE("threads refused") {
   const auto one = weft_test::run_child("no-more-threads");
   CHECK(one.out == "1400\n");
   CHECK(one.exit_code == 0);
+}
+
+TEST_CASE("a thread refused does not hide a deadlock") {
+  if (weft_test::under_tsan || weft_test::under_asan) return;  // they need threads of their own
+  const auto child = weft_test::run_child("no-stand-in-and-a-deadlock");
+  CAPTURE(child.err);
+  CHECK(child.out == "1\ndeadlock\n");
+  CHECK(child.exit_code == 0);
 }
 
 TEST_CASE("goroutines without a stack wait for one") {

@@ -1,9 +1,11 @@
 // The untyped half of select.
 #pragma once
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 
+#include <weft/detail/async.hpp>
 #include <weft/detail/channel.hpp>
 #include <weft/detail/clock.hpp>
 #include <weft/detail/wait_node.hpp>
@@ -47,6 +49,18 @@ struct select_case_core {
 // Waits until one of the cases can go on, does its transfer and returns its position. With a case
 // of kind otherwise it never waits. Throws goroutine_exit, or what a copy or move of T throws.
 std::size_t select_among(select_case_core* const* cases, std::size_t count);
+
+// The same in a coroutine. The cases must live as long as the state.
+struct async_select_state : async_state {
+  async_select_state() noexcept {}
+  ~async_select_state() {
+    if (suspended) withdraw_async(*this);
+  }
+  alignas(void*) std::byte parts[160];  // see src/chan/select.cpp; raw until async_select_ready
+};
+bool async_select_ready(async_select_state&, select_case_core* const* cases, std::size_t count);
+bool async_select_suspend(async_select_state&, std::coroutine_handle<>) noexcept;
+std::size_t async_select_resume(async_select_state&);
 
 // The sources of descriptors.
 case_source& readable_source() noexcept;
