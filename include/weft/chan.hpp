@@ -158,6 +158,8 @@ class sending<void, Base> : public Base {
   chan_status send_until(std::chrono::time_point<Clock, Duration> limit) const {
     return send_to(this->core(), &nothing_, sender, deadline_at(limit));
   }
+  /// For a coroutine: `co_await c.async_send()` is send(). Any coroutine may await it, once.
+  /// @throws closed_channel
   auto async_send() const { return async_send_awaiter<no_value>(this->core(), no_value{}); }
   /// No more events: wakes all that wait.
   /// @throws closed_channel on a closed channel, nil_channel on the nil one.
@@ -274,6 +276,7 @@ class receiving<void, Base> : public Base {
     std::optional<no_value> value;
     return receive_from(this->core(), &value, deadline_at(limit));
   }
+  /// For a coroutine: `co_await c.async_recv()` is recv(). Any coroutine may await it, once.
   auto async_recv() const { return async_event_awaiter(this->core()); }
 
  protected:

@@ -230,12 +230,16 @@ class [[nodiscard]] coro {
   static_assert(!std::is_rvalue_reference_v<R>, "weft::coro<R&&>: return the value instead");
 
  public:
+  /// What makes a function that returns a coro a coroutine.
   using promise_type = detail::coro_promise<R>;
+  /// What awaiting it gives.
   using result_type = R;
 
   /// Empty; to await it throws std::logic_error.
   coro() noexcept = default;
+  /// The other is empty then.
   coro(coro&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  /// Destroys what this one was.
   coro& operator=(coro&& other) noexcept {
     if (this != &other) {
       if (handle_) handle_.destroy();
@@ -243,6 +247,7 @@ class [[nodiscard]] coro {
     }
     return *this;
   }
+  /// Destroys the coroutine, which withdraws what it waits for.
   ~coro() {
     if (handle_) handle_.destroy();
   }

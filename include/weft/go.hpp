@@ -409,6 +409,7 @@ auto spawn(F&& f, Args&&... args) -> join_handle<detail::spawn_result_t<F, Args.
     return detail::join_access::start<Result>(s, &detail::invoke_joined<Result, Callable>);
   }
 }
+/// The same for a coroutine, which is run on the workers.
 template <class R>
 join_handle<R> spawn(coro<R> c) {
   detail::callable_seed* s = detail::allocate_seed();

@@ -74,7 +74,9 @@ class goroutine_local {
     detail::keep_local(key_, made.get());
     return made.release()->value;
   }
+  /// As get().
   T& operator*() const { return get(); }
+  /// As get().
   T* operator->() const { return std::addressof(get()); }
 
  private:

@@ -88,6 +88,7 @@ template <class Rep, class Period>
 auto async_sleep_for(std::chrono::duration<Rep, Period> d) {
   return detail::async_sleep_awaiter(detail::deadline_after(d));
 }
+/// The same until a point of any clock.
 template <class Clock, class Duration>
 auto async_sleep_until(std::chrono::time_point<Clock, Duration> at) {
   return detail::async_sleep_awaiter(detail::deadline_at(at));
