@@ -23,6 +23,7 @@
 #include <utility>
 
 #include <weft/chan.hpp>
+#include <weft/coro.hpp>
 #include <weft/detail/clock.hpp>
 #include <weft/detail/seed.hpp>
 
@@ -214,12 +215,12 @@ template <class T>
 [[nodiscard]] context without_cancel(context parent);
 
 /// Calls f in a goroutine of its own once ctx is done, at once if it is: in the runtime in which it
-/// is cancelled. What f throws is uncaught. Move-only is fine. Never waits.
+/// is cancelled. f may return a coro, which is then run. What f throws is uncaught. Move-only is fine. Never waits.
 template <class F>
   requires std::invocable<std::decay_t<F>>
 stop_function after_func(const context& ctx, F&& f) {
   return detail::start_when_done(
-      ctx, detail::make_detached_seed(detail::bind_callable(std::forward<F>(f))));
+      ctx, detail::make_start_seed(detail::bind_callable(std::forward<F>(f))));
 }
 
 }  // namespace weft

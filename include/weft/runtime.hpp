@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/coro.hpp>
 #include <weft/detail/seed.hpp>
 
 namespace weft {
@@ -124,6 +125,7 @@ auto run(options o, F&& main_function) {
   return detail::call_through(std::forward<F>(main_function),
                               [&](detail::function_view f) { detail::run_to_end(o, f); });
 }
+/// The same with the default options.
 template <class F>
   requires(!std::is_same_v<std::remove_cvref_t<F>, options>)
 auto run(F&& main_function) {
@@ -134,15 +136,18 @@ auto run(F&& main_function) {
 /// thread; the destructor ends it as run() does and must not be called from one of its goroutines.
 class runtime {
  public:
+  /// Starts it. @throws std::system_error if a thread cannot be started, std::invalid_argument for
+  /// options that make no sense.
   explicit runtime(options o = {}) : core_(detail::start_runtime(o)) {}
+  /// Ends it as run() does: unwinds what is left. Blocks the thread.
   ~runtime() { detail::end_runtime(core_); }
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
 
-  /// Starts a goroutine here. Never waits.
+  /// Starts a goroutine here. Never waits. f may be a coro or return one, as with weft::go.
   template <class F>
   void go(F&& f) {
-    detail::submit_seed(*core_, detail::make_detached_seed(detail::bind_callable(std::forward<F>(f))));
+    detail::submit_seed(*core_, detail::make_start_seed(detail::bind_callable(std::forward<F>(f))));
   }
   /// Runs f as a goroutine here and waits for its result.
   template <class F>
@@ -151,6 +156,7 @@ class runtime {
       detail::run_and_wait(*core_, view);
     });
   }
+  /// This runtime's counters.
   [[nodiscard]] runtime_stats stats() const { return detail::stats_of(*core_); }
 
  private:
@@ -163,21 +169,28 @@ class runtime {
 [[nodiscard]] std::size_t num_goroutines();
 /// Workers of the current runtime.
 [[nodiscard]] unsigned workers();
+/// Changes their number; workers() says so at once, and it takes effect soon: one that is to leave
+/// does so at the next switch of the goroutine that it runs. Never waits.
+/// @throws std::invalid_argument unless n is from 1 to options::max_threads; std::bad_alloc.
+void set_workers(unsigned n);
 /// Writes a list of all goroutines of the process: id, name, state, what it waits on, for how long
 /// (to some milliseconds). May be called from any thread at any time; what runs goes on.
 void dump(std::ostream&);
 
 /// While one lives in a goroutine, its waits do not throw goroutine_exit but wait: for destructors
-/// and noexcept functions that wait. Nests. On a plain thread it does nothing.
+/// and noexcept functions that wait. Nests. On a plain thread it does nothing. It does not reach
+/// across a co_await, after which a coroutine runs in another goroutine.
 class exit_guard {
  public:
+  /// From here on the waits of this goroutine do not throw goroutine_exit.
   exit_guard() noexcept;
+  /// They do again, unless another guard lives.
   ~exit_guard();
   exit_guard(const exit_guard&) = delete;
   exit_guard& operator=(const exit_guard&) = delete;
 
  private:
-  void* goroutine_;
+  std::uint64_t goroutine_;  // its id; 0 on a plain thread
 };
 
 }  // namespace weft

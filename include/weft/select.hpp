@@ -19,6 +19,7 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -32,6 +33,8 @@ namespace weft {
 class select_case;
 
 namespace detail {
+
+class async_select_cases;
 
 // The handler of a case that has none.
 struct no_handler {};
@@ -157,6 +160,7 @@ class timeout_case : public plain_case<F> {
 
 // A stop token, which calls back. The calls that compare threads are in these functions, which are
 // called through a table, so that nothing of the thread is kept across a wait.
+template <class = void>  // so that nothing of it is in the library
 class stop_source final : public case_source {
  public:
   explicit stop_source(std::stop_token token) noexcept : token_(std::move(token)) {}
@@ -265,6 +269,7 @@ auto on_recv(const C& c, F&& handler) {
   return detail::receive_case<detail::element_of_channel_t<C>, F>(
       detail::channel_access::core(c), std::forward<F>(handler));
 }
+/// The same without a handler: what is received is dropped.
 template <detail::receivable C>
 auto on_recv(const C& c) {
   return detail::receive_case<detail::element_of_channel_t<C>, detail::no_handler>(
@@ -286,17 +291,20 @@ auto on_send(const C& c, V&& value, F&& handler) {
   return detail::send_case<T, From, F>(detail::channel_access::core(c), static_cast<From>(value),
                                        std::forward<F>(handler));
 }
+/// The same without a handler.
 template <detail::sendable C, class V>
   requires(!std::is_void_v<detail::element_of_channel_t<C>>)
 auto on_send(const C& c, V&& value) {
   return on_send(c, std::forward<V>(value), detail::no_handler{});
 }
+/// The same for a chan<void>, which carries no value.
 template <detail::sendable C, class F>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c, F&& handler) {
   return detail::send_case<detail::no_value, const detail::no_value&, F>(
       detail::channel_access::core(c), detail::nothing, std::forward<F>(handler));
 }
+/// The same for a chan<void>, without a handler.
 template <detail::sendable C>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c) {
@@ -311,6 +319,7 @@ auto on_timeout(std::chrono::duration<Rep, Period> d, F&& handler = {}) {
                                  std::chrono::nanoseconds(detail::to_nanoseconds(d)),
                                  std::forward<F>(handler));
 }
+/// The same at a point of any clock.
 template <class Clock, class Duration, class F = detail::no_handler>
 auto on_timeout(std::chrono::time_point<Clock, Duration> at, F&& handler = {}) {
   return detail::timeout_case<F>(detail::deadline_at(at), std::nullopt, std::forward<F>(handler));
@@ -323,6 +332,7 @@ auto on_readable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::readable_source(), fd,
                                     std::forward<F>(handler));
 }
+/// The same for writing.
 template <class F = detail::no_handler>
 auto on_writable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::writable_source(), fd,
@@ -339,8 +349,8 @@ auto on_done(const context& ctx, F&& handler = {}) {
 /// registers a std::stop_callback; it is gone when select returns.
 template <class F = detail::no_handler>
 auto on_stop(std::stop_token token, F&& handler = {}) {
-  return detail::source_case<detail::stop_source, F>(detail::stop_source(std::move(token)),
-                                                     std::forward<F>(handler));
+  return detail::source_case<detail::stop_source<>, F>(
+      detail::stop_source<>(std::move(token)), std::forward<F>(handler));
 }
 
 /// Ready when the goroutine has ended (or the handle has none): then get() and wait() do not wait.
@@ -375,27 +385,78 @@ std::size_t select(Cases&&... cases) {
   }
 }
 
+namespace detail {
+
+// What async_select() gives. It refers to its cases, which are temporaries of the same co_await.
+template <any_case... Cases>
+class [[nodiscard]] async_select_awaiter {
+ public:
+  explicit async_select_awaiter(Cases&... cases) noexcept : cases_(std::addressof(cases)...) {}
+  async_select_awaiter(const async_select_awaiter&) = delete;
+
+  bool await_ready() {
+    [[maybe_unused]] std::size_t i = 0;
+    std::apply([&](Cases*... c) { ((cores_[i++] = &c->core()), ...); }, cases_);
+    return async_select_ready(state_, cores_, sizeof...(Cases));
+  }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_select_suspend(state_, who);
+  }
+  std::size_t await_resume() {
+    const std::size_t chosen = async_select_resume(state_);
+    [[maybe_unused]] std::size_t position = 0;
+    std::apply(
+        [&](Cases*... c) {
+          (void)((position++ == chosen ? (c->finish(), true) : false) || ...);
+        },
+        cases_);
+    return chosen;
+  }
+
+ private:
+  std::tuple<Cases*...> cases_;
+  select_case_core* cores_[sizeof...(Cases) + 1] = {};
+  async_select_state state_;  // goes first
+};
+
+}  // namespace detail
+
+/// select() for a coroutine: `co_await async_select(on_recv(...), ...)`. Any coroutine may await it;
+/// the cases are temporaries of the same expression. The handler runs in the coroutine. Nothing is
+/// allocated. @throws as select().
+template <detail::any_case... Cases>
+  requires(!std::is_lvalue_reference_v<Cases> && ...)
+auto async_select(Cases&&... cases) {
+  return detail::async_select_awaiter<Cases...>(cases...);
+}
+
 /// A case for a number of cases known only at run time: made from what the on_ functions give,
 /// movable, and used again by every select over a span that holds it. The value and the handler
 /// are copied or moved in when it is made. A chosen send's value is gone: set it anew with
 /// value(); a send without one makes select throw std::logic_error.
 class select_case {
  public:
+  /// From on_recv.
   template <class T, class F>
   select_case(detail::receive_case<T, F>&& from)
       : self_(std::make_unique<receive_model<T, std::remove_cvref_t<F>, F>>(from)) {}
+  /// From on_send.
   template <class T, class V, class F>
   select_case(detail::send_case<T, V, F>&& from)
       : self_(std::make_unique<send_model<T, std::remove_cvref_t<F>>>(from)) {}
+  /// From on_default, on_readable and on_writable.
   template <class F>
   select_case(detail::plain_case<F>&& from)
       : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_done.
   template <class F>
   select_case(detail::done_case<F>&& from)
       : self_(std::make_unique<done_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_stop and on_joined.
   template <class Source, class F>
   select_case(detail::source_case<Source, F>&& from)
       : self_(std::make_unique<source_model<Source, std::remove_cvref_t<F>>>(from)) {}
+  /// From on_timeout.
   template <class F>
   select_case(detail::timeout_case<F>&& from)
       : self_(std::make_unique<timeout_model<std::remove_cvref_t<F>>>(from)) {}
@@ -415,6 +476,7 @@ class select_case {
 
  private:
   friend std::size_t select(std::span<select_case> cases);
+  friend class detail::async_select_cases;
 
   // An address that stands for a type.
   template <class T>
@@ -558,5 +620,49 @@ class select_case {
 /// The same for a number of cases known at run time. Allocates only beyond 64 cases. One
 /// select_case must not be used by two selects at once.
 std::size_t select(std::span<select_case> cases);
+
+namespace detail {
+
+// The cases of an async_select over a span.
+class async_select_cases {
+ public:
+  explicit async_select_cases(std::span<select_case> cases);
+  select_case_core* const* prepare();
+  std::size_t size() const noexcept { return cases_.size(); }
+  void finish(std::size_t chosen);
+
+ private:
+  static constexpr std::size_t on_the_spot = 4;
+  std::span<select_case> cases_;
+  select_case_core* few_[on_the_spot] = {};
+  std::unique_ptr<select_case_core*[]> many_;
+};
+
+class [[nodiscard]] async_select_span_awaiter {
+ public:
+  explicit async_select_span_awaiter(std::span<select_case> cases) : cases_(cases) {}
+  async_select_span_awaiter(const async_select_span_awaiter&) = delete;
+
+  bool await_ready() { return async_select_ready(state_, cases_.prepare(), cases_.size()); }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_select_suspend(state_, who);
+  }
+  std::size_t await_resume() {
+    const std::size_t chosen = async_select_resume(state_);
+    cases_.finish(chosen);
+    return chosen;
+  }
+
+ private:
+  async_select_cases cases_;
+  async_select_state state_;  // goes first
+};
+
+}  // namespace detail
+
+/// The same for a coroutine. The cases must live until it has gone on. Allocates beyond 4 cases.
+inline auto async_select(std::span<select_case> cases) {
+  return detail::async_select_span_awaiter(cases);
+}
 
 }  // namespace weft

@@ -1,70 +1,47 @@
-// Mutexes and wait groups.
+// Wait groups, and all of synchronisation: this header includes the others in weft/sync/.
 #pragma once
 
 #include <atomic>
 #include <chrono>
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <utility>
 
+#include <weft/coro.hpp>
+#include <weft/detail/async.hpp>
 #include <weft/detail/clock.hpp>
 #include <weft/detail/seed.hpp>
 #include <weft/detail/wait_node.hpp>
+#include <weft/sync/barrier.hpp>
+#include <weft/sync/concurrent_map.hpp>
+#include <weft/sync/condition_variable.hpp>
+#include <weft/sync/latch.hpp>
+#include <weft/sync/mutex.hpp>
+#include <weft/sync/once.hpp>
+#include <weft/sync/pool.hpp>
+#include <weft/sync/semaphore.hpp>
+#include <weft/sync/shared_mutex.hpp>
+#include <weft/sync/single_flight.hpp>
 
 namespace weft {
 
-/// A mutual exclusion lock for goroutines and plain threads. Meets the standard's *Lockable*, so
-/// std::lock_guard, std::scoped_lock and std::unique_lock work. It may be unlocked by another
-/// goroutine than locked it. Not recursive. Nobody starves: who has lost the lock once to somebody
-/// who came later gets it handed over. Uncontended, lock and unlock cost about 20 ns together.
-class mutex {
- public:
-  constexpr mutex() noexcept = default;
-  mutex(const mutex&) = delete;
-  mutex& operator=(const mutex&) = delete;
+class wait_group;
 
-  /// Waits for the lock. @throws goroutine_exit when the run ends meanwhile.
-  void lock() {
-    std::uint32_t expected = 0;
-    if (!word_.compare_exchange_strong(expected, locked, std::memory_order_acquire,
-                                       std::memory_order_relaxed)) {
-      lock_slow();
-    }
-  }
-  /// Never waits.
-  bool try_lock() noexcept {
-    std::uint32_t word = word_.load(std::memory_order_relaxed);
-    while ((word & locked) == 0) {
-      if (word_.compare_exchange_weak(word, word | locked, std::memory_order_acquire,
-                                      std::memory_order_relaxed)) {
-        return true;
-      }
-    }
-    return false;
-  }
-  /// Never waits. @throws std::logic_error if it is not locked.
-  void unlock() {
-    std::uint32_t expected = locked;
-    if (!word_.compare_exchange_strong(expected, 0, std::memory_order_release,
-                                       std::memory_order_relaxed)) {
-      unlock_slow();
-    }
-  }
+namespace detail {
 
- private:
-  static constexpr std::uint32_t locked = 1;   // somebody holds the mutex
-  static constexpr std::uint32_t waiting = 2;  // the queue is not empty
-  static constexpr std::uint32_t queue = 4;    // somebody works on the queue
-  void lock_slow();
-  void unlock_slow();
-  std::uint32_t acquire_queue(std::uint32_t required, std::uint32_t set) noexcept;
-
-  std::atomic<std::uint32_t> word_{0};
-  detail::wait_node* first_ = nullptr;  // guarded by `queue`
-  detail::wait_node* last_ = nullptr;
+struct async_group_state : async_state {
+  explicit async_group_state(wait_group* g) noexcept : group(g) {}
+  ~async_group_state() {
+    if (suspended) withdraw_async(*this);
+  }
+  wait_node node{};
+  wait_group* group;
 };
+
+}  // namespace detail
 
 /// Waits for a number of goroutines, or of anything else that is counted. May be used again after
 /// wait() has returned. May be destroyed as soon as the last wait() has returned.
@@ -87,8 +64,10 @@ class wait_group {
   bool wait_for(std::chrono::duration<Rep, Period> limit) {
     return wait_until_zero(detail::deadline_after(limit));
   }
+  /// For a coroutine: `co_await group.async_wait()` is wait(). Any coroutine may await it, once.
+  auto async_wait() { return async_awaiter(this); }
   /// Counts one more and starts a goroutine that counts it off when f is done and destroyed. What
-  /// f throws is uncaught.
+  /// f throws is uncaught. f may be a coro, or return one: then it counts until that has ended.
   template <class F>
   void go(F&& f) {
     auto callable = detail::bind_callable(std::forward<F>(f));
@@ -104,11 +83,11 @@ class wait_group {
         }
       } at_end;
       Callable callable;
-      void operator()() && { std::invoke(std::move(callable)); }
+      decltype(auto) operator()() && { return detail::invoke_or_take(std::move(callable)); }
     };
     begin_started();
     auto task = detail::bind_callable(counted{typename counted::count_off(this), std::move(callable)});
-    detail::submit_seed(detail::make_detached_seed(std::move(task)));
+    detail::submit_seed(detail::make_start_seed(std::move(task)));
   }
 
  private:
@@ -116,6 +95,26 @@ class wait_group {
   void begin_started();
   void finish_started() noexcept;
   bool wait_until_zero(detail::deadline);
+  bool is_zero() const noexcept;
+  std::uint64_t lock_queue() noexcept;
+  static void unlock_queue(void* group);
+  bool lock_to_wait() noexcept;
+  void link_locked(detail::wait_node&) noexcept;
+  void take_out(detail::wait_node&) noexcept;
+
+  struct async_functions;
+  static bool async_suspend(detail::async_group_state&, std::coroutine_handle<>) noexcept;
+  class [[nodiscard]] async_awaiter {
+   public:
+    explicit async_awaiter(wait_group* group) noexcept : state_(group) {}
+    async_awaiter(async_awaiter&& other) noexcept : state_(other.state_.group) {}
+    bool await_ready() const noexcept { return state_.group->is_zero(); }
+    bool await_suspend(std::coroutine_handle<> who) noexcept { return async_suspend(state_, who); }
+    void await_resume() { rethrow_async(state_); }
+
+   private:
+    detail::async_group_state state_;
+  };
 
   // Bit 0: somebody works on the queue. Bit 1: the queue is not empty. From bit 2: the count.
   std::atomic<std::uint64_t> word_{0};

@@ -3,6 +3,8 @@
 
 #include <chrono>
 #include <concepts>
+#include <coroutine>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -10,6 +12,7 @@
 #include <utility>
 
 #include <weft/chan.hpp>
+#include <weft/detail/async.hpp>
 #include <weft/detail/clock.hpp>
 
 namespace weft {
@@ -30,6 +33,30 @@ struct timer_function_of final : timer_function {
   F function;
 };
 
+struct async_sleep_state : async_state {
+  explicit async_sleep_state(deadline d) noexcept : at(d) {}
+  ~async_sleep_state() {
+    if (suspended) withdraw_async(*this);
+  }
+  alignas(void*) std::byte timer[72];
+  deadline at;
+};
+bool async_sleep_suspend(async_sleep_state&, std::coroutine_handle<>) noexcept;
+
+class [[nodiscard]] async_sleep_awaiter {
+ public:
+  explicit async_sleep_awaiter(deadline at) noexcept : state_(at) {}
+  async_sleep_awaiter(async_sleep_awaiter&& other) noexcept : state_(other.state_.at) {}
+  bool await_ready() const noexcept { return false; }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_sleep_suspend(state_, who);
+  }
+  void await_resume() { rethrow_async(state_); }
+
+ private:
+  async_sleep_state state_;
+};
+
 struct timer_state;
 timer_state* make_timer(deadline);
 timer_state* make_function_timer(deadline, std::unique_ptr<timer_function>);
@@ -48,9 +75,21 @@ template <class Rep, class Period>
 void sleep_for(std::chrono::duration<Rep, Period> d) {
   detail::sleep_until(detail::deadline_after(d));
 }
+/// Waits until that point of any clock, or a moment longer. A past one: as yield().
 template <class Clock, class Duration>
 void sleep_until(std::chrono::time_point<Clock, Duration> at) {
   detail::sleep_until(detail::deadline_at(at));
+}
+
+/// For a coroutine: `co_await async_sleep_for(d)`. Counts from the call. Any coroutine may await it,
+/// once. Nothing is allocated.
+template <class Rep, class Period>
+auto async_sleep_for(std::chrono::duration<Rep, Period> d) {
+  return detail::async_sleep_awaiter(detail::deadline_after(d));
+}
+template <class Clock, class Duration>
+auto async_sleep_until(std::chrono::time_point<Clock, Duration> at) {
+  return detail::async_sleep_awaiter(detail::deadline_at(at));
 }
 
 /// One tick after a time, or one call of a function (after_func). Movable. Its members may be called
@@ -60,14 +99,18 @@ void sleep_until(std::chrono::time_point<Clock, Duration> at) {
 /// it again costs none. One that is set when its runtime ends goes on in the default runtime.
 class timer {
  public:
+  /// Starts it: it ticks so long from now.
   template <class Rep, class Period>
   explicit timer(std::chrono::duration<Rep, Period> d)
       : state_(detail::make_timer(detail::deadline_after(d))) {}
+  /// The other may only be destroyed or assigned to.
   timer(timer&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  /// Exchanges the two.
   timer& operator=(timer&& other) noexcept {
     std::swap(state_, other.state_);
     return *this;
   }
+  /// Stops it. Never waits.
   ~timer() {
     if (state_ != nullptr) detail::release_timer(state_, true);
   }

@@ -158,10 +158,10 @@ void end_tree(cancelable_state& root, context_error error, const std::exception_
 void stop_and_destroy(cancelable_state* to_stop, cancelable_state* dead) noexcept {
   while (to_stop != nullptr) {
     cancelable_state* c = to_stop;
-    to_stop = c->next_in_hand;
     std::stop_source stop{std::nostopstate};
     {
       std::lock_guard guard(c->lock);  // for TSan, which has not seen a deadline take it
+      to_stop = c->next_in_hand;
       stop = c->stop;
     }
     request_stop(&stop);
@@ -169,6 +169,7 @@ void stop_and_destroy(cancelable_state* to_stop, cancelable_state* dead) noexcep
   }
   while (dead != nullptr) {
     cancelable_state* c = dead;
+    (void)c->references.load(std::memory_order_acquire);  // likewise
     dead = c->next_in_hand;
     c->references.store(1, std::memory_order_relaxed);
     release_context(c);
@@ -198,7 +199,8 @@ void cancel(context_state* s, context_error error, const std::exception_ptr& cau
 struct left_to_goroutine {
   cancelable_state* to_stop;
   cancelable_state* dead;
-  static void invoke(seed* s, worker* w, seed_action) {
+  static void invoke(seed* head, worker* w, seed_action) {
+    auto* s = static_cast<callable_seed*>(head);
     const left_to_goroutine work = *stored_callable<left_to_goroutine>(s);
     recycle_seed(w, s);
     stop_and_destroy(work.to_stop, work.dead);
@@ -211,7 +213,7 @@ struct deadline_timer final : timer_state {
   explicit deadline_timer(cancelable_state* c) : on(c), helper(allocate_seed()) {
     helper->invoke = &left_to_goroutine::invoke;
     order_before(helper);
-    helper->internal = true;  // the end of a run does not keep it from running
+    helper->kind = seed_kind::internal;  // the end of a run does not keep it from running
   }
   ~deadline_timer() override {
     if (helper != nullptr) recycle_seed(helper);
@@ -233,13 +235,13 @@ struct deadline_timer final : timer_state {
       s = next;
     }
     if (after.to_stop == nullptr && after.dead == nullptr) return;
-    seed* s = std::exchange(self->helper, nullptr);
+    callable_seed* s = std::exchange(self->helper, nullptr);
     ::new (static_cast<void*>(s->storage)) left_to_goroutine{after.to_stop, after.dead};
     submit_from_home(s);
   }
 
   cancelable_state* const on;  // alive while this is armed
-  seed* helper;
+  callable_seed* helper;
 };
 
 cancelable_state::~cancelable_state() {

@@ -27,6 +27,7 @@
 #include <system_error>
 
 #include "base/futex.hpp"
+#include "base/sanitizer.hpp"
 #include "context/context.hpp"
 #include "io/wait.hpp"
 #include "park/park.hpp"
@@ -252,7 +253,7 @@ class epoll_poller final : public poller {
   int epoll_ = -1;
   int wakeup_ = -1;
   std::atomic<std::size_t> waiting_{0};
-  std::atomic<bool> has_pwait2_{true};
+  std::atomic<bool> has_pwait2_{!on_valgrind()};
   std::atomic<entry*> chunks_[most_chunks] = {};
 };
 

@@ -167,6 +167,34 @@ bool check_deadlock(runtime_core& core) {
 
 using namespace detail;
 
+namespace {
+
+// Coroutines have neither ids nor names, and there may be a million: a line for each kind of wait.
+void dump_suspended(std::ostream& out, runtime_core& core, std::int64_t now) {
+  struct kind {
+    const char* what = nullptr;
+    std::size_t count = 0;
+    std::int64_t since = 0;
+  };
+  constexpr std::size_t most = 16;
+  kind kinds[most];
+  core.for_each_suspended([&](const suspension& s) {
+    kind* k = kinds;
+    while (k != kinds + most - 1 && k->what != nullptr && k->what != s.type->what) ++k;
+    if (k->count == 0 || s.since < k->since) k->since = s.since;
+    k->what = s.type->what;
+    ++k->count;
+  });
+  for (const kind& k : kinds) {
+    if (k.count == 0) break;
+    const std::int64_t ms = (now - k.since) / 1'000'000;
+    out << k.count << (k.count == 1 ? " coroutine" : " coroutines") << " suspended in " << k.what
+        << (k.count == 1 ? " for " : ", the longest for ") << (ms > 0 ? ms : 0) << " ms\n";
+  }
+}
+
+}  // namespace
+
 void dump(std::ostream& out) {
   tsan_blind blind;
   const std::int64_t now = steady_now();
@@ -189,6 +217,7 @@ void dump(std::ostream& out) {
   }
   for (runtime_core* c = first_core(); c != nullptr; c = c->next_core) {
     if (!c->in_use) continue;
+    dump_suspended(out, *c, now);
     if (const std::size_t n = c->unstarted(); n != 0) {
       out << n << (n == 1 ? " goroutine has" : " goroutines have") << " not started yet\n";
     }
@@ -206,6 +235,7 @@ void name(std::string text) {
     tsan_blind blind;
     std::lock_guard guard(names_lock);
     old = std::exchange(w->current->name, fresh);
+    w->current->has_extras = true;
   }
   delete old;
 }

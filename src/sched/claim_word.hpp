@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/spin_lock.hpp"
@@ -69,15 +70,16 @@ class claim_word {
   }
 
  private:
-  std::atomic<std::uint32_t> word_{claim_none};
+  atomic<std::uint32_t> word_{claim_none};
 };
 
-enum class waiter_kind : std::uint8_t { goroutine, thread };
+enum class waiter_kind : std::uint8_t { goroutine, thread, coroutine };
 
-// Who waits. A goroutine's lies in its control block, a thread's in the frame of its wait.
+// Who waits. A goroutine's lies in its control block, a thread's in the frame of its wait, a
+// coroutine's in its awaiter (suspension.hpp).
 struct waiter {
   claim_word word;
-  std::atomic<std::uint32_t> ready{0};  // a thread's futex: 1, it may go on
+  atomic<std::uint32_t> ready{0};  // a thread's futex: 1, it may go on
   waiter_kind kind = waiter_kind::goroutine;
   // One node, no timer: only partners, who hold the lock of its queue, and the end of the run can
   // claim it.

@@ -19,6 +19,12 @@ runnable run_queue::pick_oldest() noexcept {
   return r;
 }
 
+void run_queue::push_behind(seed* s) noexcept {
+  begin();
+  fresh_.push_oldest(s);
+  end();
+}
+
 void run_queue::push_loot(loot& l) noexcept {
   begin();
   woken_.append(l.woken);
@@ -35,6 +41,8 @@ loot run_queue::take_all() noexcept {
 }
 
 void run_queue::cut(loot& into, how_much amount) noexcept {
+  plain_access(this);
+  plain_access(&into);
   if (amount == how_much::all) {
     if (next_ != nullptr) woken_.push_back(next_);
     next_ = nullptr;
@@ -98,6 +106,7 @@ bool run_queue::take(loot& into, how_much amount, std::int64_t patience) noexcep
       for (backoff b; !mine.answered.load(std::memory_order_acquire);) b.wait();
     }
     if (mine.answered.load(std::memory_order_acquire)) {
+      plain_access(&mine.taken);
       into = mine.taken;
       return !into.empty();
     }

@@ -37,6 +37,7 @@ class run_queue {
   // Both say whether somebody else could now take something.
   bool push_next(goroutine* g) noexcept;
   bool push_fresh(seed* s) noexcept;
+  void push_behind(seed* s) noexcept;  // the seeds that are here run first
   void push_loot(loot&) noexcept;
   runnable pick() noexcept;
   runnable pick_oldest() noexcept;  // so that nothing starves behind newer things
@@ -69,7 +70,7 @@ class run_queue {
  private:
   struct request {
     loot taken;
-    std::atomic<bool> answered{false};
+    atomic<bool> answered{false};
   };
   enum class how_much { half, all };
   static constexpr std::uintptr_t forced = 1;     // low bits of thief_ beside a request
@@ -82,6 +83,7 @@ class run_queue {
     busy_.store(1, std::memory_order_relaxed);
     light_barrier();  // pairs with heavy_barrier in force()
     if (thief_.load(std::memory_order_acquire) != 0) [[unlikely]] serve();
+    plain_access(this);
   }
   void end() noexcept {
     publish_counts();
@@ -100,16 +102,16 @@ class run_queue {
   bool take(loot& into, how_much, std::int64_t patience) noexcept;
   void force() noexcept;
 
-  std::atomic<std::uint32_t> busy_{0};
+  atomic<std::uint32_t> busy_{0};
   std::uint32_t streak_ = 0;
   goroutine* next_ = nullptr;
   goroutine_list woken_;
   seed_list fresh_;
-  std::atomic<std::uint32_t> woken_count_{0};
-  std::atomic<std::uint32_t> fresh_count_{0};
-  std::atomic<std::uint32_t> has_next_{0};
+  atomic<std::uint32_t> woken_count_{0};
+  atomic<std::uint32_t> fresh_count_{0};
+  atomic<std::uint32_t> has_next_{0};
   // On a line of its own: thieves write here.
-  alignas(64) std::atomic<std::uintptr_t> thief_{0};
+  alignas(64) atomic<std::uintptr_t> thief_{0};
 };
 
 inline void run_queue::push_woken(goroutine* g) noexcept {

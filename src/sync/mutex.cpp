@@ -6,7 +6,7 @@
 #include <stdexcept>
 
 #include "park/park.hpp"
-#include "weft/sync.hpp"
+#include "weft/sync/mutex.hpp"
 
 namespace weft {
 

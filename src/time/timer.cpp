@@ -38,6 +38,9 @@ namespace {
 constexpr std::int64_t until_the_run_is_over = 20'000'000;
 
 struct tick_timer : timer_state {
+  void arm_locked(deadline) override {
+    order_before(channel_access::core(ticks));  // TSan does not see the tick's way
+  }
   void fire_locked(effect&) override {
     ticks.try_send(clock::now());  // never full: set only when drained
   }
@@ -52,7 +55,10 @@ struct tick_timer : timer_state {
 };
 
 struct ticker_timer final : tick_timer {
-  void arm_locked(deadline at) override { next = at.at; }
+  void arm_locked(deadline at) override {
+    tick_timer::arm_locked(at);
+    next = at.at;
+  }
   void fire_locked(effect& e) override {
     const std::int64_t now = steady_now();
     ticks.try_send(clock::time_point(clock::duration(now)));  // dropped if the last still waits
@@ -91,11 +97,12 @@ struct function_timer final : timer_state {
     // Stopped while it was on its way: the seed was not used.
     references.store(1, std::memory_order_relaxed);
     only_destroy = true;
-    seed* s = std::exchange(prepared, nullptr);
-    s->internal = true;
+    callable_seed* s = std::exchange(prepared, nullptr);
+    s->kind = seed_kind::internal;
     submit_from_home(s);
   }
-  static void invoke(seed* s, worker* w, seed_action action) {
+  static void invoke(seed* head, worker* w, seed_action action) {
+    auto* s = static_cast<callable_seed*>(head);
     struct release {
       function_timer* timer;
       ~release() { drop_timer(timer); }
@@ -103,15 +110,15 @@ struct function_timer final : timer_state {
     recycle_seed(w, s);
     if (action == seed_action::run && !held.timer->only_destroy) held.timer->function->call();
   }
-  seed* make_seed() {
-    seed* s = allocate_seed();
+  callable_seed* make_seed() {
+    callable_seed* s = allocate_seed();
     ::new (static_cast<void*>(s->storage)) function_timer*(this);
     s->invoke = &invoke;
     return s;
   }
 
   std::unique_ptr<timer_function> function;
-  seed* prepared = nullptr;  // present while it is armed
+  callable_seed* prepared = nullptr;  // present while it is armed
   bool only_destroy = false;
 };
 
@@ -196,7 +203,9 @@ deadline after_period(std::int64_t period) {
 }  // namespace
 
 void drop_timer(timer_state* s) noexcept {
-  if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete s;
+  if (s->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  order_after(s);  // see adopt_timers
+  delete s;
 }
 
 void submit_from_home(seed* s) noexcept { current_worker()->core->submit(s); }
@@ -243,7 +252,7 @@ bool stop_timer(timer_state* s) {
 bool reset_timer(timer_state* s, deadline at) {
   auto* f = dynamic_cast<function_timer*>(s);
   if (f == nullptr) return reset_with(s, at, [] {});
-  seed* fresh = f->make_seed();
+  callable_seed* fresh = f->make_seed();
   const bool pending = reset_with(s, at, [&] {
     if (f->prepared == nullptr) f->prepared = std::exchange(fresh, nullptr);
     order_before(f->prepared);  // what its goroutine may rely on; the firing is invisible to TSan
@@ -274,6 +283,7 @@ void adopt_timers(timer_node* first) {
       if (unused) {
         s->queued = false;
       } else {
+        order_before(s);  // for TSan, which does not see it pass through a wheel
         core->add_timer(*first);
       }
     }

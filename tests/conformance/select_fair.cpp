@@ -159,6 +159,28 @@ TEST_CASE("a waiting select with duplicates takes one value", "[select]") {
   });
 }
 
+TEST_CASE("a waiting select's cases on one channel are equally likely", "[select][fair]") {
+  // Two among eight, and neither first nor last by address: where registering begins is no choice.
+  const int rounds = weft_test::scaled(8000);
+  auto counts = weft::run({.workers = 1}, [rounds] {
+    weft::chan<int> a;
+    std::vector<weft::chan<int>> quiet(6);
+    std::array<int, 2> counts{};
+    for (int r = 0; r < rounds; ++r) {
+      auto waiting = weft::spawn([&] {
+        return select(on_recv(a), on_recv(a), on_recv(quiet[0]), on_recv(quiet[1]),
+                      on_recv(quiet[2]), on_recv(quiet[3]), on_recv(quiet[4]), on_recv(quiet[5]));
+      });
+      weft::yield();
+      a.send(1);
+      ++counts[waiting.get()];
+    }
+    return counts;
+  });
+  CAPTURE(counts);
+  CHECK(chi_square(counts) < limit_1);
+}
+
 TEST_CASE("a select never meets itself", "[select]") {
   weft::run([] {
     weft::chan<int> c;

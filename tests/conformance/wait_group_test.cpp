@@ -250,3 +250,53 @@ TEST_CASE("what happened before done is seen after wait", "[wait_group]") {
     }
   });
 }
+
+TEST_CASE("TestWaitGroupAddWhileWaiting: add while another waits", "[wait_group]") {
+  weft::run([] {
+    weft::wait_group g;
+    g.add(1);
+    std::atomic<int> through = 0;
+    auto first = weft::spawn([&] {
+      g.wait();
+      ++through;
+    });
+    until_parked(1);
+    g.add(1);
+    g.done();
+    for (int i = 0; i < 10; ++i) weft::yield();
+    CHECK(through == 0);
+    auto second = weft::spawn([&] {
+      g.wait();
+      ++through;
+    });
+    until_parked(2);
+    g.add(2);
+    CHECK_THROWS_AS(g.add(-4), std::logic_error);
+    CHECK(through == 0);
+    g.add(-3);
+    first.get();
+    second.get();
+    CHECK(through == 2);
+  });
+}
+
+TEST_CASE("a wait group is used again while earlier waits still return", "[wait_group]") {
+  // Those of one phase may be on their way out when the next phase begins; none of them may be
+  // kept by it.
+  const int phases = weft_test::scaled(1000);
+  weft::run([phases] {
+    weft::wait_group g;
+    for (int p = 0; p < phases; ++p) {
+      weft::wait_group waiters;
+      g.add(1);
+      for (int i = 0; i < 3; ++i) {
+        waiters.go([&] { g.wait(); });
+      }
+      weft::yield();
+      g.done();
+      waiters.wait();
+    }
+    g.wait();
+  });
+  SUCCEED();
+}
