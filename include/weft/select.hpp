@@ -175,6 +175,7 @@ class timeout_case : public plain_case<F> {
 
 // A stop token, which calls back. The calls that compare threads are in these functions, which are
 // called through a table, so that nothing of the thread is kept across a wait.
+template <class = void>  // so that nothing of it is in the library
 class stop_source final : public case_source {
  public:
   explicit stop_source(std::stop_token token) noexcept : token_(std::move(token)) {}
@@ -373,8 +374,8 @@ auto on_done(const context& ctx, F&& handler = {}) {
 /// registers a std::stop_callback; it is gone when select returns.
 template <class F = detail::no_handler>
 auto on_stop(std::stop_token token, F&& handler = {}) {
-  return detail::source_case<detail::stop_source, F>(detail::stop_source(std::move(token)),
-                                                     std::forward<F>(handler));
+  return detail::source_case<detail::stop_source<>, F>(
+      detail::stop_source<>(std::move(token)), std::forward<F>(handler));
 }
 
 /// Ready when the goroutine has ended (or the handle has none): then get() and wait() do not wait.
@@ -500,13 +501,15 @@ class select_case {
   template <class F>
   select_case(detail::plain_case<F>&& from)
       : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
-  /// From on_timeout.
+  /// From on_done.
   template <class F>
   select_case(detail::done_case<F>&& from)
       : self_(std::make_unique<done_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_stop and on_joined.
   template <class Source, class F>
   select_case(detail::source_case<Source, F>&& from)
       : self_(std::make_unique<source_model<Source, std::remove_cvref_t<F>>>(from)) {}
+  /// From on_timeout.
   template <class F>
   select_case(detail::timeout_case<F>&& from)
       : self_(std::make_unique<timeout_model<std::remove_cvref_t<F>>>(from)) {}

@@ -29,6 +29,9 @@ void finish_task(task_group_state&) noexcept;
 void wait_for_tasks(task_group_state&);
 const context& context_of(const task_group_state&) noexcept;
 
+template <class F>
+concept task_function = std::invocable<F> || is_coro<F>;
+
 // A task's place in its group, from begin_task on.
 class task_place {
  public:
@@ -66,17 +69,18 @@ class task_group {
   /// gives false; less than 0: no limit, as at first. @throws std::logic_error while tasks run.
   void set_limit(std::ptrdiff_t n) { detail::limit_task_group(*state_, n); }
 
-  /// Starts a task, whose result is ignored: f, which may be a coro or return one. With a limit it waits until fewer run, first come first
+  /// Starts a task, whose result is ignored; a coro, or a function that returns one, has ended when the
+  /// coroutine has. With a limit it waits until fewer run, first come first
   /// served; without one it never waits. Also after wait(), and when ctx() is done.
   template <class F>
-    requires(std::invocable<std::decay_t<F>> || detail::is_coro<std::decay_t<F>>)
+    requires detail::task_function<std::decay_t<F>>
   void go(F&& f) {
     detail::begin_task(*state_);
     start(detail::task_place(*state_), std::forward<F>(f));
   }
   /// Never waits. False: as many as the limit allows run, and f was not touched.
   template <class F>
-    requires(std::invocable<std::decay_t<F>> || detail::is_coro<std::decay_t<F>>)
+    requires detail::task_function<std::decay_t<F>>
   bool try_go(F&& f) {
     if (!detail::try_begin_task(*state_)) return false;
     start(detail::task_place(*state_), std::forward<F>(f));
@@ -96,25 +100,20 @@ class task_group {
   struct task {
     detail::task_place place;
     Callable callable;
-    auto operator()() && {
-      if constexpr (detail::is_coro<Callable> || detail::makes_coro<Callable>) {
-        return whole_coroutine();
-      } else {
-        try {
-          std::invoke(std::move(callable));
-        } catch (const goroutine_exit&) {
-        } catch (...) {
-          detail::fail_task(place.group(), std::current_exception());
-        }
-      }
-    }
-    // The task lives as long as what this gives.
-    coro<> whole_coroutine() {
+    void operator()() && {
       try {
-        co_await detail::invoke_or_take(std::move(callable));
+        std::invoke(std::move(callable));
       } catch (const goroutine_exit&) {
       } catch (...) {
         detail::fail_task(place.group(), std::current_exception());
+      }
+    }
+    static coro<> await(task self) {
+      try {
+        co_await detail::invoke_or_take(std::move(self.callable));
+      } catch (const goroutine_exit&) {
+      } catch (...) {
+        detail::fail_task(self.place.group(), std::current_exception());
       }
     }
   };
@@ -122,8 +121,12 @@ class task_group {
   static void start(detail::task_place place, F&& f) {
     auto callable = detail::bind_callable(std::forward<F>(f));
     using Callable = decltype(callable);
-    auto whole = detail::bind_callable(task<Callable>{std::move(place), std::move(callable)});
-    detail::submit_seed(detail::make_start_seed(std::move(whole)));
+    task<Callable> whole{std::move(place), std::move(callable)};
+    if constexpr (std::invocable<Callable> && !detail::makes_coro<Callable>) {
+      detail::submit_seed(detail::make_detached_seed(detail::bind_callable(std::move(whole))));
+    } else {
+      detail::submit_seed(detail::make_start_seed(task<Callable>::await(std::move(whole))));
+    }
   }
 
   detail::task_group_state* state_;

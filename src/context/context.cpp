@@ -158,10 +158,10 @@ void end_tree(cancelable_state& root, context_error error, const std::exception_
 void stop_and_destroy(cancelable_state* to_stop, cancelable_state* dead) noexcept {
   while (to_stop != nullptr) {
     cancelable_state* c = to_stop;
-    to_stop = c->next_in_hand;
     std::stop_source stop{std::nostopstate};
     {
       std::lock_guard guard(c->lock);  // for TSan, which has not seen a deadline take it
+      to_stop = c->next_in_hand;
       stop = c->stop;
     }
     request_stop(&stop);
@@ -169,6 +169,7 @@ void stop_and_destroy(cancelable_state* to_stop, cancelable_state* dead) noexcep
   }
   while (dead != nullptr) {
     cancelable_state* c = dead;
+    (void)c->references.load(std::memory_order_acquire);  // likewise
     dead = c->next_in_hand;
     c->references.store(1, std::memory_order_relaxed);
     release_context(c);

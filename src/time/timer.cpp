@@ -203,7 +203,9 @@ deadline after_period(std::int64_t period) {
 }  // namespace
 
 void drop_timer(timer_state* s) noexcept {
-  if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete s;
+  if (s->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  order_after(s);  // see adopt_timers
+  delete s;
 }
 
 void submit_from_home(seed* s) noexcept { current_worker()->core->submit(s); }
@@ -281,6 +283,7 @@ void adopt_timers(timer_node* first) {
       if (unused) {
         s->queued = false;
       } else {
+        order_before(s);  // for TSan, which does not see it pass through a wheel
         core->add_timer(*first);
       }
     }

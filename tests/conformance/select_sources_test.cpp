@@ -314,6 +314,33 @@ TEST_CASE("the three in select_cases, used again and again", "[select][context][
   weft::run(check);
 }
 
+TEST_CASE("the three in a coroutine's async_select", "[select][context][stop][join][coro]") {
+  const std::size_t rounds = weft_test::scaled(300);
+  std::atomic<int> wrong = 0;
+  weft::run([&] {
+    for (std::size_t i = 0; i < rounds; ++i) {
+      auto [ctx, cancel] = weft::with_cancel(background());
+      std::stop_source source;
+      weft::chan<void> hold(1);
+      auto handle = weft::spawn([hold] { hold.recv(); });
+      weft::chan<int> never;
+      auto waiting = weft::spawn([&, &ctx = ctx]() -> weft::coro<std::size_t> {
+        co_return co_await weft::async_select(on_done(ctx), on_stop(source.get_token()),
+                                              on_joined(handle), on_recv(never), on_timeout(1h));
+      });
+      if (i % 4 != 0) until_parked(1);
+      if (i % 3 == 0) cancel();
+      if (i % 3 == 1) source.request_stop();
+      if (i % 3 == 2) hold.send();
+      if (waiting.get() != i % 3) ++wrong;
+      hold.try_send();
+      handle.wait();
+    }
+    weft_test::until_nothing_is_left();
+  });
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("a select on every kind at once; the end of the run ends it", "[select]") {
   std::atomic<int> unwound = 0;
   weft::run([&] {

@@ -327,6 +327,37 @@ TEST_CASE("tasks: move-only, large, with a result; they may start others", "[tas
   });
 }
 
+TEST_CASE("coroutines as tasks", "[task_group][coro]") {
+  auto check = [] {
+    task_group group;
+    group.set_limit(2);
+    weft::chan<int> c;
+    int got = 0;
+    group.go([](weft::chan<int> from, int& into) -> weft::coro<> {
+      into = *co_await from.async_recv();
+    }(c, got));
+    group.go([c]() -> weft::coro<> { co_await c.async_send(5); });
+    group.wait();
+    CHECK(got == 5);
+    group.go([]() -> weft::coro<int> {
+      throw std::runtime_error("from a coroutine");
+      co_return 1;
+    });
+    group.go([c, ctx = group.ctx()]() -> weft::coro<> {
+      const std::size_t chosen =
+          co_await weft::async_select(weft::on_recv(c), weft::on_done(ctx, [] {}));
+      if (chosen != 1) throw 1;
+    });
+    CHECK(message_of(group) == "from a coroutine");
+    CHECK(message_of(group.ctx().cause()) == "from a coroutine");
+  };
+  check();
+  weft::run([&] {
+    check();
+    weft_test::until_nothing_is_left();
+  });
+}
+
 TEST_CASE("exit_goroutine in a task is no error", "[task_group]") {
   weft::run([] {
     task_group group;
