@@ -150,7 +150,8 @@ class runtime {
 
   /// Starts a goroutine here. Never waits. f may be a coro or return one, as with weft::go.
   template <class F>
-    requires std::invocable<std::decay_t<F>> && std::constructible_from<std::decay_t<F>, F>
+    requires(std::invocable<std::decay_t<F>> || detail::is_coro<std::decay_t<F>>) &&
+            std::constructible_from<std::decay_t<F>, F>
   void go(F&& f) {
     detail::submit_seed(*core_, detail::make_start_seed(detail::bind_callable(std::forward<F>(f))));
   }

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t longest_pause = 10 * millisecond;  // between two looks
+constexpr unsigned patience = 25;                         // looks, about 0.2 s
 
 }  // namespace
 
@@ -66,6 +67,16 @@ bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
   std::int64_t pause = millisecond / 2;
   std::size_t alive_before = 0;
   unsigned looks_alike = 0;
+  // Nothing runs and nothing is queued.
+  const auto is_at_rest = [this] {
+    if (in_hand_.load(std::memory_order_seq_cst) != 0 || starved_count_.load() != 0) return false;
+    if (!all_idle() || searching_.load(std::memory_order_relaxed) != 0) return false;
+    for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+      if (at(i)->queue.has_any()) return false;
+    }
+    return in_hand_.load(std::memory_order_seq_cst) == 0 && all_idle() &&
+           global_count_.load(std::memory_order_acquire) == 0;
+  };
   for (;;) {
     const std::uint32_t word = end_word_.load(std::memory_order_acquire);
     const std::size_t left = alive();
@@ -76,11 +87,13 @@ bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
     claimed.wake_all();
     const std::int64_t now = steady_now();
     // Goroutines first: one that unwinds may destroy a coroutine that it owns. But one may also
-    // wait for a coroutine, so not for long.
+    // wait for a coroutine: so only until all that are left wait, or one does not come to an end.
     looks_alike = left == alive_before ? looks_alike + 1 : 0;
     alive_before = left;
     const std::size_t held = claim_suspended();
-    if (held != 0 && (left <= held || looks_alike >= 2 || now >= until)) resume_claimed();
+    if (held != 0 && (left <= held || is_at_rest() || looks_alike >= patience || now >= until)) {
+      resume_claimed();
+    }
     if (now >= until) return false;
     if (now >= next_look) {
       monitor_once(now);
