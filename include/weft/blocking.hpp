@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <exception>
 #include <functional>
 #include <memory>
@@ -65,7 +66,8 @@ auto blocking(F&& f) -> std::invoke_result_t<F> {
 
 /// While one lives in a goroutine, that goroutine keeps its thread, and no other runs on it (Go's
 /// LockOSThread): for libraries that want to be called from one thread, and for what belongs to a
-/// thread, such as its affinity. Nests. It must be destroyed in its goroutine. On a plain thread it
+/// thread, such as its affinity. Nests. Destroyed in another goroutine it does nothing: in a C++20
+/// coroutine, which may go on on another one, it holds until the next co_await. On a plain thread it
 /// does nothing.
 ///
 /// A wait of a pinned goroutine blocks its thread; others run on another one meanwhile, which counts
@@ -77,12 +79,13 @@ class pinned {
   /// @throws std::system_error (resource_unavailable_try_again) if max_threads leaves no thread for
   ///         the others; then the goroutine is not pinned.
   pinned();
+  /// The thread runs others again, unless another one lives in this goroutine.
   ~pinned();
   pinned(const pinned&) = delete;
   pinned& operator=(const pinned&) = delete;
 
  private:
-  void* goroutine_;
+  std::uint64_t goroutine_;  // its id; 0 on a plain thread
 };
 
 }  // namespace weft

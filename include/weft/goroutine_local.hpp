@@ -39,6 +39,9 @@ void keep_local(const local_key&, local_value*);
 /// goroutine_locals: one that is gone already is made anew and destroyed after that. A thread's
 /// values are destroyed when the thread exits.
 ///
+/// A C++20 coroutine uses the values of the goroutine that it is resumed on: another one, maybe, after
+/// each co_await.
+///
 /// Destroying the goroutine_local itself is safe at any time when no get() is running: the values
 /// that goroutines still have stay where they are, and references to them valid, until their
 /// goroutines end.
@@ -51,7 +54,7 @@ class goroutine_local {
                 "weft::goroutine_local<T>: T must be an object type that is not const");
 
  public:
-  /// @throws std::bad_alloc
+  /// Each value is T(). @throws std::bad_alloc
   goroutine_local()
     requires std::default_initializable<T>
       : key_(detail::make_local_key()) {}
@@ -60,6 +63,7 @@ class goroutine_local {
     requires(!std::same_as<std::remove_cvref_t<F>, goroutine_local> &&
              std::is_invocable_r_v<T, std::decay_t<F>&>)
   explicit goroutine_local(F&& init) : init_(std::forward<F>(init)), key_(detail::make_local_key()) {}
+  /// The values that are there stay until their goroutines end.
   ~goroutine_local() { detail::drop_local_key(key_); }
   goroutine_local(const goroutine_local&) = delete;
   goroutine_local& operator=(const goroutine_local&) = delete;

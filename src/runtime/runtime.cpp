@@ -458,20 +458,19 @@ exit_guard::~exit_guard() {
   }
 }
 
-pinned::pinned() : goroutine_(nullptr) {
+pinned::pinned() : goroutine_(this_goroutine::id()) {
+  if (goroutine_ == 0) return;
   worker* w = current_worker();
-  if (w == nullptr || w->current == nullptr) return;
   goroutine* self = w->current;
   if (self->pins == 0) w->core->pin(w, self);
   ++self->pins;
-  self->has_extras = true;
-  goroutine_ = self;
+  self->has_extras = true;  // so that its end unpins it, should this object be leaked
 }
 pinned::~pinned() {
-  auto* self = static_cast<goroutine*>(goroutine_);
-  if (self == nullptr || --self->pins != 0) return;
+  // Another goroutine: as with exit_guard.
+  if (goroutine_ == 0 || goroutine_ != this_goroutine::id()) return;
   worker* w = current_worker();
-  w->core->unpin(w, self);
+  if (--w->current->pins == 0) w->core->unpin(w, w->current);
 }
 
 namespace this_goroutine {

@@ -250,7 +250,7 @@ class runtime_core {
   }
   // Workers that are kept from running what stands in queues.
   unsigned kept() const noexcept {
-    return stuck_.load(std::memory_order_relaxed) + pinned_.load(std::memory_order_relaxed);
+    return stuck_.load(std::memory_order_seq_cst) + pinned_.load(std::memory_order_seq_cst);
   }
   void clear_stuck(worker* w) noexcept {
     if (w->stuck.load(std::memory_order_relaxed) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
@@ -266,6 +266,7 @@ class runtime_core {
   runnable wait_for_pinned(worker*) noexcept;
   void poke_pinned(worker*) noexcept;
   void wait_for_claimers() noexcept;
+  void hand_over_watch() noexcept;
   bool feed_starved(worker*) noexcept;
   bool all_idle() const noexcept;
   worker* at(unsigned i) const noexcept {

@@ -18,12 +18,27 @@ constexpr std::int64_t stand_in_stays = 1'000 * millisecond;
 
 }  // namespace
 
+// Who is kept, or asks for more workers, says so first and looks at active_ then: it sees this one
+// gone, or this one sees it.
 bool runtime_core::leave_active() noexcept {
+  const auto too_few = [&](unsigned active) {
+    return active < nominal_.load(std::memory_order_seq_cst) + kept();
+  };
   unsigned active = active_.load(std::memory_order_relaxed);
   do {
-    if (active <= nominal_.load(std::memory_order_relaxed) + kept()) return false;
+    if (too_few(active - 1)) return false;
   } while (!active_.compare_exchange_weak(active, active - 1, std::memory_order_seq_cst));
-  return true;
+  if (!too_few(active_.load(std::memory_order_seq_cst))) return true;
+  active_.fetch_add(1, std::memory_order_seq_cst);
+  return false;
+}
+
+// A worker that may have been the one bound to watch next goes out of service.
+void runtime_core::hand_over_watch() noexcept {
+  if (watcher_.load(std::memory_order_seq_cst) != nullptr || is_ending()) return;
+  if (worker* w = pop_idle()) {
+    if (!wake_worker(w, false)) refused_.fetch_add(1, std::memory_order_seq_cst);
+  }
 }
 
 void runtime_core::push_retired(worker* w) noexcept {
@@ -77,6 +92,7 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
     full_fence();
     if (anything_to_take(nullptr)) wake_searcher();
   }
+  hand_over_watch();
   in_hand_.fetch_sub(1, std::memory_order_seq_cst);
   const std::int64_t leaves_at = steady_now() + stand_in_stays;
   for (;;) {

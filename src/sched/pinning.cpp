@@ -38,7 +38,7 @@ void runtime_core::pin(worker* w, goroutine* self) {
   clear_stuck(w);
   pinned_.fetch_add(1, std::memory_order_seq_cst);
   // Its place is taken before it is given up. At the end of a run what is left makes do.
-  if (active_.load(std::memory_order_relaxed) < nominal_.load(std::memory_order_relaxed) + kept() &&
+  if (active_.load(std::memory_order_seq_cst) < nominal_.load(std::memory_order_seq_cst) + kept() &&
       add_stand_in() != stand_in::added && !is_ending()) {
     pinned_.fetch_sub(1, std::memory_order_seq_cst);
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
@@ -73,6 +73,7 @@ runnable runtime_core::wait_for_pinned(worker* w) noexcept {
   clear_stuck(w);
   give_away(w);
   w->state.store(worker_state::kept, std::memory_order_seq_cst);  // against add_timer
+  hand_over_watch();
   resting_.fetch_add(1, std::memory_order_seq_cst);
   for (;;) {
     std::uint32_t seen = ready.load(std::memory_order_acquire);
@@ -119,7 +120,7 @@ void runtime_core::set_workers(unsigned n) {
   std::lock_guard guard(grow_lock_);
   if (phase_.load(std::memory_order_acquire) == phase::stopped) return;
   const unsigned before = nominal_.exchange(n, std::memory_order_seq_cst);
-  for (unsigned i = before; i < n && active_.load(std::memory_order_relaxed) < n + kept(); ++i) {
+  for (unsigned i = before; i < n && active_.load(std::memory_order_seq_cst) < n + kept(); ++i) {
     worker* w = pop_retired();
     if (w == nullptr && made_.load(std::memory_order_relaxed) < most_workers_) {
       w = make_worker(made_.load(std::memory_order_relaxed));
