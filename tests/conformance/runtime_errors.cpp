@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -196,6 +197,18 @@ TEST_CASE("the exception of a dropped handle comes with its goroutine's name",
   });
   REQUIRE(log.entries().size() == 1);
   CHECK(contains(log.entries()[0], "dropped one"));
+}
+
+TEST_CASE("on_uncaught is gone after its run", "[runtime][errors]") {
+  auto token = std::make_shared<int>(1);
+  {
+    weft::options options;
+    options.on_uncaught = [token](std::exception_ptr, std::string_view) {};
+    weft::run(options, [] {});
+    weft::runtime own(options);
+    own.run([] {});
+  }
+  CHECK(token.use_count() == 1);
 }
 
 TEST_CASE("what wait_group::go started throws is uncaught", "[runtime][errors]") {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <optional>
 #include <set>
+#include <thread>
 #include <vector>
 
 using weft::on_default;
@@ -259,4 +260,38 @@ TEST_CASE("default judges all channels at one instant", "[select]") {
     return both_missed;
   });
   CHECK(both_missed == 0);
+}
+
+TEST_CASE("default is not taken for a channel that always has room, or always a value", "[select]") {
+  // At most one of two places is taken, and of two values one is always there, while another thread
+  // sends and receives all the time.
+  const int rounds = weft_test::scaled(200000);
+  weft::chan<int> room(2);
+  weft::chan<int> values(2);
+  values.send(0);
+  std::atomic<bool> stop = false;
+  std::thread other([&] {
+    while (!stop) {
+      room.send(1);
+      room.recv();
+      values.send(1);
+      values.recv();
+    }
+  });
+  int missed = 0;
+  for (int i = 0; i < rounds; ++i) {
+    if (select(on_send(room, 2), on_default([] {})) == 0) {
+      room.recv();
+    } else {
+      ++missed;
+    }
+    if (select(on_recv(values), on_default([] {})) == 0) {
+      values.send(2);
+    } else {
+      ++missed;
+    }
+  }
+  stop = true;
+  other.join();
+  CHECK(missed == 0);
 }

@@ -108,6 +108,28 @@ WEFT_CHILD_CASE("deadlock-in-one-of-two-runs") {
   other.join();
 }
 
+WEFT_CHILD_CASE("deadlock-after-a-timer-that-nobody-sees") {
+  // Of a run that has ended; its channel is gone.
+  weft::run([] { auto unused = weft::after(1h); });
+  report([] { weft::chan<int>().recv(); });
+}
+
+WEFT_CHILD_CASE("deadlocks-beside-other-runs") {
+  std::thread other([] {
+    for (int i = 0; i < 500; ++i) weft::run({.workers = 1}, [] { weft::yield(); });
+  });
+  int found = 0;
+  for (int i = 0; i < 30; ++i) {
+    try {
+      weft::run({.workers = 1}, [] { weft::chan<int>().recv(); });
+    } catch (const weft::deadlock_error&) {
+      ++found;
+    }
+  }
+  other.join();
+  std::cout << found << '\n';
+}
+
 WEFT_CHILD_CASE("deadlock-others-unwind") {
   // The other one closes, while it unwinds, what main waits for. Main must not see that.
   report([] {
@@ -239,6 +261,18 @@ TEST_CASE("a deadlock beside another run is seen when that one rests", "[death][
   auto child = run_child("deadlock-in-one-of-two-runs");
   CHECK(child.exit_code == 0);
   CHECK(child.out == "deadlock\n");
+}
+
+TEST_CASE("a timer that nobody can see any more hides no deadlock", "[death][deadlock]") {
+  auto child = run_child("deadlock-after-a-timer-that-nobody-sees");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "deadlock\n");
+}
+
+TEST_CASE("deadlocks are found while other runs come and go", "[death][deadlock]") {
+  auto child = run_child("deadlocks-beside-other-runs");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "30\n");
 }
 
 TEST_CASE("nothing that others do while they unwind completes main's wait", "[death][deadlock]") {
