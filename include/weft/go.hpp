@@ -83,6 +83,7 @@ class [[nodiscard]] async_join_awaiter {
   async_join_state state_;
 };
 
+struct join_access;
 // Uncaught; or counted, if the handle was dropped while another exception was in flight.
 void report_dropped_exception(std::exception_ptr, bool while_in_flight);
 [[noreturn]] void throw_no_result(const char* why);
@@ -368,8 +369,11 @@ class join_handle {
 };
 
 namespace detail {
-
 struct join_access {
+  template <class R>
+  static callable_seed* const& joined(const join_handle<R>& handle) noexcept {
+    return handle.seed_;
+  }
   // The seed, whose callable is in place, starts.
   template <class R>
   static join_handle<R> start(callable_seed* s, seed::invoke_function invoke) {

@@ -11,7 +11,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include <weft/context.hpp>
 #include <weft/detail/clock.hpp>
 
 namespace weft {
@@ -29,18 +31,24 @@ class wait_limit {
   wait_limit(std::chrono::time_point<clock, Duration> at) noexcept
       : limit_(detail::deadline_at(at)) {}
 
+  /// Until the context is done: `cancelled`, or `timeout` if it was its deadline. What is ready is
+  /// done all the same.
+  wait_limit(context ctx) noexcept
+      : limit_(detail::deadline::never()), context_(std::move(ctx)) {}
   /// For weft itself.
   detail::deadline get() const noexcept { return limit_; }
+  const context& ends_with() const noexcept { return context_; }
 
  private:
   detail::deadline limit_;
+  context context_;
 };
 
 /// How a wait for a descriptor ended.
 enum class wait_status {
   ready,     ///< the next call will not block
-  timeout,   ///< the limit came first
-  cancelled  ///< by cancel_waits()
+  timeout,   ///< the limit came first, or its context's deadline
+  cancelled  ///< by its context or by cancel_waits()
 };
 
 /// Waits until reading from fd (writing to it) would not block. Hang-up and error are ready, too:
@@ -61,7 +69,8 @@ struct descriptor_use;
 /// while another writes and a third closes it.
 ///
 /// Calls that fail throw std::system_error whose message names the operation and the descriptor:
-/// std::errc::timed_out at the limit, bad_file_descriptor when closed before or meanwhile,
+/// std::errc::timed_out at the limit, operation_canceled when its context is cancelled,
+/// bad_file_descriptor when closed before or meanwhile,
 /// broken_pipe when the other end is gone (never SIGPIPE). What was read and not returned stays
 /// for the next call. A descriptor in blocking mode never blocks a worker. Nor does a regular file:
 /// what the system cannot do at once goes through blocking(), where no limit can interrupt it.

@@ -18,12 +18,15 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <weft/chan.hpp>
+#include <weft/context.hpp>
 #include <weft/detail/select.hpp>
+#include <weft/go.hpp>
 
 namespace weft {
 
@@ -170,6 +173,81 @@ class timeout_case : public plain_case<F> {
   std::optional<std::chrono::nanoseconds> lasts_;
 };
 
+// A stop token, which calls back. The calls that compare threads are in these functions, which are
+// called through a table, so that nothing of the thread is kept across a wait.
+class stop_source final : public case_source {
+ public:
+  explicit stop_source(std::stop_token token) noexcept : token_(std::move(token)) {}
+  stop_source(stop_source&& other) noexcept : token_(std::move(other.token_)) {}
+  bool is_ready(select_case_core&) override { return token_.stop_requested(); }
+  void arm(select_case_core& c) override {
+    if (token_.stop_possible()) callback_.emplace(token_, call{c.node.owner, c.node.index});
+  }
+  void disarm(select_case_core&) override { callback_.reset(); }
+
+ private:
+  struct call {
+    waiter* owner;
+    std::uint32_t index;
+    void operator()() const noexcept { end_wait(owner, index); }
+  };
+  std::stop_token token_;
+  std::optional<std::stop_callback<call>> callback_;
+};
+
+// A case with a source of its own.
+template <class Source, class F>
+class source_case {
+ public:
+  source_case(Source source, F handler)
+      : source_(std::move(source)), handler_(std::forward<F>(handler)) {
+    core_.kind = case_kind::source;
+  }
+  source_case(const source_case&) = delete;
+  select_case_core& core() noexcept {
+    core_.source = &source_;
+    return core_;
+  }
+  void finish() {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
+      std::invoke(std::forward<F>(handler_));
+    }
+  }
+
+ private:
+  friend class weft::select_case;
+  select_case_core core_;
+  Source source_;
+  F handler_;
+};
+
+// Receives from the channel that a context closes, and keeps it.
+template <class F>
+class done_case {
+ public:
+  done_case(recv_chan<void> on, F handler) : on_(std::move(on)), handler_(std::forward<F>(handler)) {
+    core_.kind = case_kind::receive;
+    core_.on = channel_access::core(on_);
+  }
+  done_case(const done_case&) = delete;
+  select_case_core& core() noexcept {
+    core_.node.element = &box_;
+    return core_;
+  }
+  void finish() {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
+      std::invoke(std::forward<F>(handler_));
+    }
+  }
+
+ private:
+  friend class weft::select_case;
+  select_case_core core_;
+  recv_chan<void> on_;
+  std::optional<no_value> box_;
+  F handler_;
+};
+
 template <class F>
 plain_case<F> make_plain_case(case_kind kind, case_source* source, int descriptor, F&& handler) {
   select_case_core core;
@@ -285,6 +363,29 @@ auto on_writable(int fd, F&& handler = {}) {
                                     std::forward<F>(handler));
 }
 
+/// Ready when the context is done, judged at the same instant as the channels; never on background().
+template <class F = detail::no_handler>
+auto on_done(const context& ctx, F&& handler = {}) {
+  return detail::done_case<F>(ctx.done(), std::forward<F>(handler));
+}
+
+/// Ready when a stop was requested. Never for a token without a stop state. A select that waits
+/// registers a std::stop_callback; it is gone when select returns.
+template <class F = detail::no_handler>
+auto on_stop(std::stop_token token, F&& handler = {}) {
+  return detail::source_case<detail::stop_source, F>(detail::stop_source(std::move(token)),
+                                                     std::forward<F>(handler));
+}
+
+/// Ready when the goroutine has ended (or the handle has none): then get() and wait() do not wait.
+/// The handle must stay where it is until select returns, and for a select_case as long as that is
+/// used; nobody may take its result meanwhile.
+template <class R, class F = detail::no_handler>
+auto on_joined(join_handle<R>& handle, F&& handler = {}) {
+  return detail::source_case<detail::join_source, F>(
+      detail::join_source(detail::join_access::joined(handle)), std::forward<F>(handler));
+}
+
 /// Taken when nothing else is ready at once, before a time-out that has passed.
 template <detail::plain_handler F = detail::no_handler>
 auto on_default(F&& handler = {}) {
@@ -313,6 +414,25 @@ template <class... Cases>
 std::size_t select(Cases&&...) = delete;  ///< Make the cases in the call, or use select_case.
 
 namespace detail {
+
+// g++ before 12.3 destroys what a lambda has captured twice, if the lambda is a temporary of a
+// co_await expression (GCC bug 99576): harmless only where there is nothing to destroy.
+#if defined(__GNUC__) && !defined(__clang__) && (__GNUC__ < 12 || (__GNUC__ == 12 && __GNUC_MINOR__ < 3))
+template <class F>
+inline constexpr bool survives_co_await =
+    std::is_reference_v<F> || std::is_trivially_destructible_v<F>;
+#else
+template <class F>
+inline constexpr bool survives_co_await = true;
+#endif
+template <class Case>
+inline constexpr bool handler_survives_co_await = true;
+template <template <class...> class Case, class F>
+inline constexpr bool handler_survives_co_await<Case<F>> = survives_co_await<F>;
+template <class T, class F>
+inline constexpr bool handler_survives_co_await<receive_case<T, F>> = survives_co_await<F>;
+template <class T, class V, class F>
+inline constexpr bool handler_survives_co_await<send_case<T, V, F>> = survives_co_await<F>;
 
 // What async_select() gives. It refers to its cases, which are temporaries of the same co_await.
 template <any_case... Cases>
@@ -350,10 +470,15 @@ class [[nodiscard]] async_select_awaiter {
 
 /// select() for a coroutine: `co_await async_select(on_recv(...), ...)`. Any coroutine may await it;
 /// the cases are temporaries of the same expression. The handler runs in the coroutine. Nothing is
-/// allocated. @throws as select().
+/// allocated. With g++ before 12.3 a handler whose captures need destruction has to be a variable,
+/// not a temporary, because of GCC bug 99576. @throws as select().
 template <detail::any_case... Cases>
   requires(!std::is_lvalue_reference_v<Cases> && ...)
 auto async_select(Cases&&... cases) {
+  static_assert((detail::handler_survives_co_await<Cases> && ...),
+                "weft::async_select: this g++ destroys the captures of a handler that is a temporary "
+                "of a co_await expression twice (GCC bug 99576, before 12.3); put the handler into a "
+                "variable and pass that, or capture by reference");
   return detail::async_select_awaiter<Cases...>(cases...);
 }
 
@@ -376,6 +501,12 @@ class select_case {
   select_case(detail::plain_case<F>&& from)
       : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
   /// From on_timeout.
+  template <class F>
+  select_case(detail::done_case<F>&& from)
+      : self_(std::make_unique<done_model<std::remove_cvref_t<F>>>(from)) {}
+  template <class Source, class F>
+  select_case(detail::source_case<Source, F>&& from)
+      : self_(std::make_unique<source_model<Source, std::remove_cvref_t<F>>>(from)) {}
   template <class F>
   select_case(detail::timeout_case<F>&& from)
       : self_(std::make_unique<timeout_model<std::remove_cvref_t<F>>>(from)) {}
@@ -487,6 +618,38 @@ class select_case {
     void finish() override {
       if constexpr (!std::is_same_v<Handler, detail::no_handler>) std::invoke(handler);
     }
+    Handler handler;
+  };
+
+  template <class Handler>
+  struct done_model final : model {
+    template <class F>
+    explicit done_model(detail::done_case<F>& from) : handler(static_cast<F&&>(from.handler_)) {
+      take(from.core());
+    }
+    void prepare() override {
+      box.reset();
+      core.node.element = &box;
+    }
+    void finish() override {
+      if constexpr (!std::is_same_v<Handler, detail::no_handler>) std::invoke(handler);
+    }
+    std::optional<detail::no_value> box;
+    Handler handler;
+  };
+
+  template <class Source, class Handler>
+  struct source_model final : model {
+    template <class F>
+    explicit source_model(detail::source_case<Source, F>& from)
+        : source(std::move(from.source_)), handler(static_cast<F&&>(from.handler_)) {
+      take(from.core());
+    }
+    void prepare() override { core.source = &source; }
+    void finish() override {
+      if constexpr (!std::is_same_v<Handler, detail::no_handler>) std::invoke(handler);
+    }
+    Source source;
     Handler handler;
   };
 

@@ -6,10 +6,12 @@ namespace weft {}
 
 #include <weft/blocking.hpp>
 #include <weft/chan.hpp>
+#include <weft/context.hpp>
 #include <weft/go.hpp>
 #include <weft/goroutine_local.hpp>
 #include <weft/io.hpp>
 #include <weft/runtime.hpp>
 #include <weft/select.hpp>
 #include <weft/sync.hpp>
+#include <weft/task_group.hpp>
 #include <weft/time.hpp>

@@ -38,6 +38,10 @@ bool is_on_channel(const select_case_core& c) noexcept {
   return c.on != nullptr && (c.kind == case_kind::send || c.kind == case_kind::receive);
 }
 
+// Parts that the goroutine's select and the coroutine's share. The former is to be as fast as if it
+// were alone; without this select_2 takes 2.4 % more instructions.
+#define WEFT_IN_BOTH [[gnu::always_inline]] inline
+
 class selection {
  public:
   selection(select_case_core* const* cases, std::size_t count)
@@ -57,7 +61,7 @@ class selection {
         }
       } else if (c.kind == case_kind::source) {
         has_sources_ = true;
-        current_core();  // its poller is needed in the commit, where nothing may be started
+        c.source->prepare(c);  // in the commit nothing may be started
       }
     }
   }
@@ -66,7 +70,7 @@ class selection {
   selection(const selection&) = delete;
   selection& operator=(const selection&) = delete;
 
-  std::size_t run() {
+  WEFT_IN_BOTH std::size_t run() {
     for (;;) {
       if (try_ready()) return chosen_;
       const bool passed = has_passed();
@@ -129,10 +133,10 @@ class selection {
   std::size_t chosen() const noexcept { return chosen_; }
 
  private:
-  bool has_passed() const noexcept {
+  WEFT_IN_BOTH bool has_passed() const noexcept {
     return otherwise_ >= 0 || (timeout_ >= 0 && steady_now() >= limit_.at);
   }
-  std::size_t fallback() const noexcept {
+  WEFT_IN_BOTH std::size_t fallback() const noexcept {
     return static_cast<std::size_t>(otherwise_ >= 0 ? otherwise_ : timeout_);
   }
 
@@ -175,7 +179,7 @@ class selection {
     return a != attempt::would_wait;
   }
 
-  bool try_ready() {
+  WEFT_IN_BOTH bool try_ready() {
     return visit_ready_in_random_order(peek(), [](select_case_core& c) {
       if (c.kind == case_kind::source) return true;
       return has_gone_on(c, c.kind == case_kind::send ? c.on->try_send(c.node.element, *c.node.sender)
@@ -184,7 +188,7 @@ class selection {
   }
 
   // See one_instant. False: not sure.
-  bool none_was_ready() const noexcept {
+  WEFT_IN_BOTH bool none_was_ready() const noexcept {
     constexpr std::uint32_t most = 16;
     channel::stamp first[most];
     std::uint32_t n = 0;
@@ -211,7 +215,7 @@ class selection {
   // ---- With every lock
 
   // Lists the channels of the cases, each once, by address. A detached case's channel is gone.
-  void list_channels() noexcept {
+  WEFT_IN_BOTH void list_channels() noexcept {
     select_case_core* all = nullptr;
     for (std::uint32_t i = 0; i < count_; ++i) {
       select_case_core& c = *cases_[i];
@@ -283,7 +287,7 @@ class selection {
   }
 
   // True: a case went on. False: look again, or the fallback was taken.
-  bool wait(bool passed) {
+  WEFT_IN_BOTH bool wait(bool passed) {
     wait_scope scope("select");
     if (!passed) scope.check_exit();
     switch (look_and_register(scope.who(), passed)) {
@@ -302,7 +306,7 @@ class selection {
   enum class found { ready, fallback, nothing };
 
   // With every lock, which are kept if nothing was found: then all cases are registered.
-  found look_and_register(waiter* who, bool passed) {
+  WEFT_IN_BOTH found look_and_register(waiter* who, bool passed) {
     list_channels();
     lock_all();
     struct unlock {
@@ -349,7 +353,7 @@ class selection {
     return ready;
   }
 
-  void link_all(waiter* who) noexcept {
+  WEFT_IN_BOTH void link_all(waiter* who) noexcept {
     // Of several cases on one channel each must be as likely to come first in its queue.
     constexpr std::uint32_t most = 64;
     std::uint32_t order[most];
@@ -374,7 +378,7 @@ class selection {
   }
 
   // If it looks again, it keeps the channels from here on, since it stands in no queue meanwhile.
-  void unlink_all(bool looks_again) noexcept {
+  WEFT_IN_BOTH void unlink_all(bool looks_again) noexcept {
     for (backoff b; !committed_.load(std::memory_order_acquire);) b.wait();
     list_channels();
     lock_all();
@@ -484,6 +488,10 @@ select_case_core* const* async_select_cases::prepare() {
 }
 
 void async_select_cases::finish(std::size_t chosen) { cases_[chosen].self_->finish(); }
+
+void end_wait(waiter* owner, std::uint32_t index) noexcept {
+  if (owner->word.claim(claim_case + index)) wake(owner);
+}
 
 void throw_closed_send() {
   throw closed_channel("weft::select: the channel of the chosen send is closed");

@@ -171,8 +171,8 @@ struct descriptor_use {
   descriptor_use(const descriptor_use&) = delete;
   descriptor_use& operator=(const descriptor_use&) = delete;
 
-  void wait(bool to_write, wait_limit limit) {
-    switch (wait_descriptor(fd, to_write, limit.get(), &of.users_)) {
+  void wait(bool to_write, const wait_limit& limit) {
+    switch (wait_descriptor(fd, to_write, limit, &of.users_)) {
       case wait_status::ready: return;
       case wait_status::timeout: fail(ETIMEDOUT, what, fd);
       case wait_status::cancelled: break;
@@ -180,7 +180,7 @@ struct descriptor_use {
     fail((of.users_.load(std::memory_order_acquire) & closing_bit) != 0 ? EBADF : ECANCELED, what, fd);
   }
 
-  std::size_t read(std::span<std::byte> into, wait_limit limit) {
+  std::size_t read(std::span<std::byte> into, const wait_limit& limit) {
     if (!of.held_.empty()) {
       const std::size_t n = std::min(into.size(), of.held_.size());
       std::memcpy(into.data(), of.held_.data(), n);
@@ -197,7 +197,7 @@ struct descriptor_use {
       }
     }
   }
-  std::size_t write_some(std::span<const std::byte> from, wait_limit limit) {
+  std::size_t write_some(std::span<const std::byte> from, const wait_limit& limit) {
     for (;;) {
       const ssize_t n = try_write(fd, how, from);
       if (n >= 0) return static_cast<std::size_t>(n);

@@ -6,13 +6,15 @@
 // The end takes the list with the exchange that says done, its last touch of the seed: the handle's
 // owner may free it then.
 // no_lost_node: a waiter that was claimed by another finds its node in the list (and takes it out,
-//   locked), or sees `done` and waits until the end has let go of the node.
+//   locked), or sees `done` and waits until the end has let go of the node. A select's is let go
+//   even if it has won: its case does not know that.
 // Proved by: tests/unit/join_test.cpp.
 #include <exception>
 
 #include "park/coroutine.hpp"
 #include "sched/core.hpp"
 #include "sched/locals.hpp"
+#include "weft/detail/select.hpp"
 #include "weft/go.hpp"
 
 namespace weft::detail {
@@ -73,14 +75,13 @@ bool finish_joined(callable_seed* s) noexcept {
   for (wait_node* n = first_of(word); n != nullptr;) {
     wait_node* next = n->next;
     waiter* owner = n->owner;
+    const std::uint32_t value = claim_case + n->index;
+    const bool shares = n->shares_owner;
     const bool won = w != nullptr && owner->kind == waiter_kind::goroutine
-                         ? claim_from(w, owner, claim_case)
-                         : owner->word.claim(claim_case);
-    if (won) {
-      wake(owner);
-    } else {
-      let_go(n);
-    }
+                         ? claim_from(w, owner, value)
+                         : owner->word.claim(value);
+    if (!won || shares) let_go(n);
+    if (won) wake(owner);
     n = next;
   }
   return true;
@@ -103,44 +104,43 @@ bool is_joined_done(const callable_seed* s) noexcept {
 
 namespace {
 
-// Takes the lock to add a node. False: the goroutine has ended.
-bool lock_to_add(callable_seed* s, wait_node& node) noexcept {
-  node.where = wait_node::place::linked;
-  std::uintptr_t seen = unlocked_word(s);
+// Takes the list's lock; false: the goroutine has ended.
+bool lock_unless_done(callable_seed* s, std::uintptr_t& seen) noexcept {
+  seen = unlocked_word(s);
   for (;;) {
     if ((seen & done) != 0) return false;
-    if (s->join_word.compare_exchange_weak(seen, seen | locked, std::memory_order_acquire,
+    if (s->join_word.compare_exchange_weak(seen, seen | locked, std::memory_order_acq_rel,
                                            std::memory_order_acquire)) {
-      break;
+      return true;
     }
     if ((seen & locked) != 0) seen = unlocked_word(s);
   }
-  node.next = first_of(seen);
-  return true;
 }
 
-// Takes the node out, unless the end has the list.
-void take_out(callable_seed* s, wait_node& node) noexcept {
-  std::uintptr_t word = unlocked_word(s);
-  for (;;) {
-    if ((word & done) != 0) {
-      for (backoff b; std::atomic_ref(node.where).load(std::memory_order_acquire) !=
-                      wait_node::place::outside;) {
-        b.wait();
-      }
-      return;
+// Takes the node out, unless the end has the list; then waits until that has let go of it.
+void leave_join(callable_seed* s, wait_node& node) noexcept {
+  std::uintptr_t word = 0;
+  if (!lock_unless_done(s, word)) {
+    for (backoff b; std::atomic_ref(node.where).load(std::memory_order_acquire) !=
+                    wait_node::place::outside;) {
+      b.wait();
     }
-    if (s->join_word.compare_exchange_weak(word, word | locked, std::memory_order_acq_rel,
-                                           std::memory_order_acquire)) {
-      wait_node* first = first_of(word);
-      wait_node** at = &first;
-      while (*at != nullptr && *at != &node) at = &(*at)->next;
-      if (*at != nullptr) *at = node.next;
-      s->join_word.store(word_of(first), std::memory_order_release);
-      return;
-    }
-    if ((word & locked) != 0) word = unlocked_word(s);
+    return;
   }
+  wait_node* first = first_of(word);
+  wait_node** at = &first;
+  while (*at != nullptr && *at != &node) at = &(*at)->next;
+  if (*at != nullptr) *at = node.next;
+  s->join_word.store(word_of(first), std::memory_order_release);
+}
+
+// Takes the lock to add the node. False: the goroutine has ended.
+bool lock_to_add(callable_seed* s, wait_node& node) noexcept {
+  std::atomic_ref(node.where).store(wait_node::place::linked, std::memory_order_relaxed);
+  std::uintptr_t seen = 0;
+  if (!lock_unless_done(s, seen)) return false;
+  node.next = first_of(seen);
+  return true;
 }
 
 WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
@@ -153,7 +153,7 @@ WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
   scope.partners_exclude_each_other();
   const std::uint32_t won = scope.park(&commit_join, &commit, deadline::never());
   if (won == claim_case) return;
-  take_out(s, node);
+  leave_join(s, node);
   wait_scope::rethrow(won);
 }
 
@@ -162,7 +162,7 @@ WEFT_RETURNS_ELSEWHERE void wait_for_end(callable_seed* s) {
 bool finish_async(suspension& s, std::uint32_t won) noexcept {
   auto& state = state_of<async_join_state>(s);
   if (won != claim_case) {
-    take_out(state.joined, state.node);
+    leave_join(state.joined, state.node);
     state.outcome = async_outcome::exit;
   }
   return true;
@@ -170,7 +170,7 @@ bool finish_async(suspension& s, std::uint32_t won) noexcept {
 
 void withdraw_join(suspension& s) noexcept {
   auto& state = state_of<async_join_state>(s);
-  take_out(state.joined, state.node);
+  leave_join(state.joined, state.node);
 }
 
 constexpr suspension_type joining{"join", &finish_async, &withdraw_join};
@@ -194,6 +194,30 @@ bool async_join_suspend(async_join_state& state, std::coroutine_handle<> who) no
     wait.commit(&commit_join, &commit, nullptr);
     return true;
   });
+}
+
+// ---- As a case of a select
+
+bool join_source::is_ready(select_case_core&) {
+  return *joined_ == nullptr || is_joined_done(*joined_);
+}
+
+void join_source::arm(select_case_core& c) {
+  callable_seed* s = *joined_;
+  wait_node& node = c.node;
+  waiter* owner = node.owner;
+  const std::uint32_t index = node.index;
+  c.source_state = nullptr;
+  if (lock_to_add(s, node)) {
+    c.source_state = s;
+    s->join_word.store(word_of(&node), std::memory_order_release);  // pairs with finish_joined
+  } else {
+    end_wait(owner, index);
+  }
+}
+
+void join_source::disarm(select_case_core& c) {
+  if (auto* s = static_cast<callable_seed*>(std::exchange(c.source_state, nullptr))) leave_join(s, c.node);
 }
 
 }  // namespace weft::detail

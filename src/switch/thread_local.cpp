@@ -3,6 +3,8 @@
 #include <cxxabi.h>
 #include <errno.h>
 
+#include <stop_token>
+
 #include "base/futex.hpp"
 #include "base/random.hpp"
 
@@ -66,6 +68,11 @@ WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept {
     this_random_seeded = true;
   }
   return this_random.below(n);
+}
+
+WEFT_OPAQUE void request_stop(void* stop_source) noexcept {
+  WEFT_HIDE_FROM_OPTIMISER;
+  static_cast<std::stop_source*>(stop_source)->request_stop();
 }
 
 }  // namespace weft::detail

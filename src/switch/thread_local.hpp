@@ -39,5 +39,7 @@ WEFT_OPAQUE local_table** thread_locals() noexcept;
 void end_thread_locals() noexcept;
 // The thread's own random number in [0, n), for plain threads.
 WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept;
+// Of a std::stop_source, which remembers the thread that asks it. Runs its callbacks.
+WEFT_OPAQUE void request_stop(void* stop_source) noexcept;
 
 }  // namespace weft::detail

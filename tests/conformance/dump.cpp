@@ -72,11 +72,23 @@ TEST_CASE("dump says id, name, state, what is waited on and for how long", "[dum
       weft::select(weft::on_recv(weft::chan<int>()), weft::on_recv(weft::chan<int>()));
     });
     start("a sleeper", [] { weft::sleep_for(1h); });
-    start("a locker", [&] { m.lock(); });
-    start("a group's", [&] { group.wait(); });
+    weft::wait_group users;  // of what lies in this frame
+    users.add(3);
+    start("a locker", [&] {
+      m.lock();
+      users.done();
+    });
+    start("a group's", [&] {
+      group.wait();
+      users.done();
+    });
     weft_test::until_parked(5);
-    auto joined = weft::spawn([&] { weft::chan<int>().recv(); });
-    start("a joiner", [&] { joined.wait(); });
+    weft::chan<void> gate;
+    auto joined = weft::spawn([gate] { gate.recv(); });
+    start("a joiner", [&] {
+      joined.wait();
+      users.done();
+    });
     weft_test::until_parked(7);
     weft::sleep_for(20ms);
     const std::string text = dumped();
@@ -96,6 +108,8 @@ TEST_CASE("dump says id, name, state, what is waited on and for how long", "[dum
     CHECK(std::stoi(sleeper.substr(at + 5)) >= 10);
     group.done();
     m.unlock();
+    gate.send();
+    users.wait();
   });
 }
 

@@ -216,39 +216,31 @@ TEST_CASE("destroyed at once: single_flight", "[stress][destroy]") {
 }
 
 TEST_CASE("time-outs beside notifications: none is lost", "[stress][condition_variable]") {
-  // Each token is announced once; whoever times out must not take the announcement along.
+  // Each token is announced once, to whoever waits longest. The next one comes when it is taken, so
+  // an announcement that gets lost in a wait that is timing out stops everything.
   const std::uint64_t seed = weft_test::first_seed();
   CAPTURE(seed);
-  const int tokens = weft_test::scaled(20000);
+  const int tokens = weft_test::scaled(5000);
   weft::mutex m;
   weft::condition_variable cv;
-  int there = 0;
-  int taken = 0;
+  bool there = false;
+  bool stop = false;
+  std::atomic<int> taken = 0;
+  const auto patient = [&] {
+    std::unique_lock lock(m);
+    for (;;) {
+      cv.wait(lock, [&] { return there || stop; });
+      if (stop) return;
+      there = false;
+      ++taken;
+    }
+  };
+  std::thread outside(patient);
   weft::run([&] {
     weft::wait_group group;
-    // Patient ones wait without a limit: with a lost notification they sleep for ever while
-    // a token lies there. The impatient ones never take one.
-    for (int g = 0; g < 3; ++g) {
-      group.go([&] {
-        std::unique_lock lock(m);
-        for (;;) {
-          cv.wait(lock, [&] { return there > 0; });
-          --there;
-          if (++taken >= tokens) break;
-          if (taken % 64 == 0) {
-            lock.unlock();
-            weft::yield();
-            lock.lock();
-          }
-        }
-        there += 3;  // lets the others go, too
-        cv.notify_all();
-      });
-    }
-    std::atomic<bool> stop = false;
-    weft::wait_group impatient;
-    for (int g = 0; g < 3; ++g) {
-      impatient.go([&, g] {
+    group.go(patient);
+    for (int g = 0; g < 6; ++g) {
+      group.go([&, g] {
         weft_test::chance pick(seed + std::uint64_t(g));
         std::unique_lock lock(m);
         while (!stop) {
@@ -259,20 +251,25 @@ TEST_CASE("time-outs beside notifications: none is lost", "[stress][condition_va
         }
       });
     }
-    for (int i = 0; i < tokens; ++i) {
+    weft_test::chance pick(seed);
+    for (int i = 1; i <= tokens; ++i) {
+      for (int k = pick.below(4); k > 0; --k) weft::yield();
       {
         std::lock_guard lock(m);
-        ++there;
+        there = true;
       }
       cv.notify_one();
-      if (i % 16 == 0) weft::yield();
+      while (taken < i) weft::yield();
     }
-    group.wait();
-    stop = true;
+    {
+      std::lock_guard lock(m);
+      stop = true;
+    }
     cv.notify_all();
-    impatient.wait();
+    group.wait();
   });
-  CHECK(taken >= tokens);
+  outside.join();
+  CHECK(taken == tokens);
 }
 
 TEST_CASE("time-outs beside releases: permits are neither lost nor made", "[stress][semaphore]") {
@@ -373,6 +370,7 @@ TEST_CASE("once functions that throw now and then", "[stress][once]") {
     for (int i = 0; i < rounds; ++i) {
       weft::once o;
       std::atomic<int> succeeded = 0;
+      std::atomic<int> inside = 0;
       weft::wait_group group;
       for (int g = 0; g < 4; ++g) {
         group.go([&, g, i] {
@@ -380,7 +378,9 @@ TEST_CASE("once functions that throw now and then", "[stress][once]") {
           for (;;) {
             try {
               o.call([&] {
+                if (++inside != 1) ++wrong;
                 if (pick.one_in(2)) weft::yield();
+                --inside;
                 if (pick.one_in(2)) throw 1;
                 ++succeeded;
               });

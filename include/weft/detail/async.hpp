@@ -34,6 +34,7 @@ struct async_state {
 
   alignas(void*) std::byte memory[88];  // of a suspension, from await_suspend on
   bool suspended = false;
+  bool holds = false;  // a handle of its own of its channel: it has looked again
   async_outcome outcome = async_outcome::done;
   std::exception_ptr error;
 };

@@ -18,9 +18,10 @@ struct async_channel_state : async_state {
     if (holds) release_channel(on);
   }
   wait_node node{};
-  channel* on;         // null: the nil channel
-  bool holds = false;  // a handle of its own: it has looked again
+  channel* on;  // null: the nil channel
 };
+
+static_assert(sizeof(async_channel_state) <= 160);
 
 // `how` is null for a receive, whose element is its std::optional.
 bool async_channel_ready(async_channel_state&, void* element, const sender_type* how);
