@@ -37,6 +37,7 @@ class wait_limit {
       : limit_(detail::deadline::never()), context_(std::move(ctx)) {}
   /// For weft itself.
   detail::deadline get() const noexcept { return limit_; }
+  /// For weft itself.
   const context& ends_with() const noexcept { return context_; }
 
  private:
