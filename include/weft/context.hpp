@@ -79,11 +79,15 @@ const context_value* find_value(const context_state*, const void* key) noexcept;
 /// A cheap shared handle. Made by default it is background(): never done, without deadline or values.
 class context {
  public:
+  /// background().
   context() noexcept = default;
+  /// Shares the context.
   context(const context& other) noexcept : state_(other.state_) {
     if (state_ != nullptr) detail::retain_context(state_);
   }
+  /// The other is then background().
   context(context&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  /// Lets go of what this one was.
   context& operator=(context other) noexcept {
     std::swap(state_, other.state_);
     return *this;
@@ -131,9 +135,12 @@ class context {
 /// nothing. Destroying it cancels, so keep it as long as the context is to live.
 class cancel_function {
  public:
+  /// Cancels nothing.
   cancel_function() noexcept = default;
+  /// The other then cancels nothing.
   cancel_function(cancel_function&& other) noexcept
       : state_(std::exchange(other.state_, nullptr)) {}
+  /// Cancels what this one was for.
   cancel_function& operator=(cancel_function&& other) noexcept {
     if (this != &other) {
       drop();
@@ -158,9 +165,13 @@ class cancel_function {
 /// Takes back an after_func(). Copies share the registration. Destroying it stops nothing.
 class stop_function {
  public:
+  /// Stops nothing.
   stop_function() noexcept = default;
+  /// Shares the registration.
   stop_function(const stop_function& other) noexcept;
+  /// The other then stops nothing.
   stop_function(stop_function&& other) noexcept : hook_(std::exchange(other.hook_, nullptr)) {}
+  /// Lets go of what this one was for, which stops nothing.
   stop_function& operator=(stop_function other) noexcept {
     std::swap(hook_, other.hook_);
     return *this;
@@ -198,6 +209,7 @@ template <class Rep, class Period>
     context parent, std::chrono::duration<Rep, Period> d) {
   return detail::make_cancelable(std::move(parent), detail::deadline_after(d));
 }
+/// The same at a point of any clock.
 template <class Clock, class Duration>
 [[nodiscard]] std::pair<context, cancel_function> with_deadline(
     context parent, std::chrono::time_point<Clock, Duration> at) {

@@ -365,14 +365,14 @@ auto on_writable(int fd, F&& handler = {}) {
 }
 
 /// Ready when the context is done, judged at the same instant as the channels; never on background().
-template <class F = detail::no_handler>
+template <detail::plain_handler F = detail::no_handler>
 auto on_done(const context& ctx, F&& handler = {}) {
   return detail::done_case<F>(ctx.done(), std::forward<F>(handler));
 }
 
 /// Ready when a stop was requested. Never for a token without a stop state. A select that waits
 /// registers a std::stop_callback; it is gone when select returns.
-template <class F = detail::no_handler>
+template <detail::plain_handler F = detail::no_handler>
 auto on_stop(std::stop_token token, F&& handler = {}) {
   return detail::source_case<detail::stop_source<>, F>(
       detail::stop_source<>(std::move(token)), std::forward<F>(handler));
@@ -381,7 +381,7 @@ auto on_stop(std::stop_token token, F&& handler = {}) {
 /// Ready when the goroutine has ended (or the handle has none): then get() and wait() do not wait.
 /// The handle must stay where it is until select returns, and for a select_case as long as that is
 /// used; nobody may take its result meanwhile.
-template <class R, class F = detail::no_handler>
+template <class R, detail::plain_handler F = detail::no_handler>
 auto on_joined(join_handle<R>& handle, F&& handler = {}) {
   return detail::source_case<detail::join_source, F>(
       detail::join_source(detail::join_access::joined(handle)), std::forward<F>(handler));

@@ -165,7 +165,9 @@ class ticker {
   template <class Rep, class Period>
   explicit ticker(std::chrono::duration<Rep, Period> d)
       : state_(detail::make_ticker(detail::to_nanoseconds(d))) {}
+  /// The other may only be destroyed or assigned to.
   ticker(ticker&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
+  /// Exchanges the two.
   ticker& operator=(ticker&& other) noexcept {
     std::swap(state_, other.state_);
     return *this;

@@ -7,8 +7,10 @@
 // another would unbalance it, so the switching is not instrumented and inlined into what is not.
 #if defined(__clang__)  // whose no_sanitize still reports a function's entry and exit
 #define WEFT_NO_TSAN [[clang::disable_sanitizer_instrumentation]]
+#define WEFT_NO_ASAN [[clang::no_sanitize("address")]]
 #else
 #define WEFT_NO_TSAN [[gnu::no_sanitize("thread")]]
+#define WEFT_NO_ASAN [[gnu::no_sanitize("address")]]
 #endif
 #define WEFT_SWITCHING [[gnu::always_inline]] inline
 

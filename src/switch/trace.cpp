@@ -30,7 +30,7 @@ struct request {
 };
 
 // ASan would leave marks on the other stack.
-[[gnu::no_sanitize("address")]] _Unwind_Reason_Code note(_Unwind_Context* frame, void* argument) {
+WEFT_NO_ASAN _Unwind_Reason_Code note(_Unwind_Context* frame, void* argument) {
   auto* r = static_cast<request*>(argument);
   if (r->skip > 0) {
     --r->skip;
@@ -46,7 +46,7 @@ struct request {
 }
 
 #if WEFT_HAS_TRACES
-[[gnu::noinline, gnu::no_sanitize("address")]] switch_result trace_on_top(switch_result t) {
+[[gnu::noinline]] WEFT_NO_ASAN switch_result trace_on_top(switch_result t) {
   _Unwind_Backtrace(&note, t.data);
   return boost::context::detail::jump_fcontext(t.fctx, nullptr);  // never comes back
 }

@@ -1,7 +1,9 @@
 // Read by check.sh.
+#include <weft/context.hpp>
 #include <weft/select.hpp>
 
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -219,4 +221,22 @@ void f20(weft::chan<int> c) { [[maybe_unused]] weft::select_case again = weft::o
 void f(const weft::select_case& c) { weft::select_case copy(c); }
 #else
 void f21(weft::select_case& c) { weft::select_case moved(std::move(c)); }
+#endif
+
+// case DONE_HANDLER_WITH_PARAMETER: plain_handler
+#ifdef DONE_HANDLER_WITH_PARAMETER
+void f(weft::context ctx) {
+  weft::select(weft::on_done(ctx, [](int) {}));
+}
+#else
+void f22(weft::context ctx) {
+  weft::select(weft::on_done(ctx, [] {}));
+}
+#endif
+
+// case STOP_OF_A_SOURCE: on_stop
+#ifdef STOP_OF_A_SOURCE
+void f(std::stop_source& s) { weft::select(weft::on_stop(s)); }
+#else
+void f23(std::stop_source& s) { weft::select(weft::on_stop(s.get_token())); }
 #endif

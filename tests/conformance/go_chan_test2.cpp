@@ -1,6 +1,7 @@
 // More of Go's runtime/chan_test.go: those with many goroutines.
 #include "collect.hpp"
 #include "support/catch.hpp"
+#include "support/opaque.hpp"
 #include "support/scale.hpp"
 
 #include <weft/weft.hpp>
@@ -186,7 +187,7 @@ void send_barrier(bool use_select) {
 }
 
 // Overwrites the stack below what waits there.
-[[gnu::noipa]] int use_stack(int depth) {
+WEFT_TEST_OPAQUE int use_stack(int depth) {
   volatile int frame[64];
   for (int i = 0; i < 64; ++i) frame[i] = depth + i;
   return depth == 0 ? frame[0] : use_stack(depth - 1) + frame[63] - depth - 63;
