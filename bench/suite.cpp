@@ -88,7 +88,7 @@ void register_uncontended_all() {
     one.wait();
   });
   register_uncontended("barrier", [] { alone.arrive_and_wait(); });
-  register_uncontended("concurrent_map_store", [i = 0]() mutable { map.store(++i % 1024, i); });
+  register_uncontended("concurrent_map_store", [i = 0]() mutable { ++i; map.store(i % 1024, i); });
   register_uncontended("concurrent_map_load", [i = 0]() mutable {
     benchmark::DoNotOptimize(map.load(++i % 1024));
   });
