@@ -49,7 +49,7 @@ void register_uncontended(const char* name, Operation operation) {
   benchmark::RegisterBenchmark(
       (std::string("uncontended/") + name).c_str(), [operation](benchmark::State& state) mutable {
         weft::run(with_workers(1), [&] {
-          while (state.KeepRunning()) operation();
+          for (auto _ : state) operation();
         });
       });
 }
@@ -88,10 +88,7 @@ void register_uncontended_all() {
     one.wait();
   });
   register_uncontended("barrier", [] { alone.arrive_and_wait(); });
-  register_uncontended("concurrent_map_store", [i = 0]() mutable {
-    ++i;
-    map.store(i % 1024, i);
-  });
+  register_uncontended("concurrent_map_store", [i = 0]() mutable { ++i; map.store(i % 1024, i); });
   register_uncontended("concurrent_map_load", [i = 0]() mutable {
     benchmark::DoNotOptimize(map.load(++i % 1024));
   });

@@ -1,10 +1,10 @@
 // Typed channels: how goroutines and plain threads hand values to each other.
 //
 // Every operation may be called from a goroutine, which parks, and from a plain thread, which
-// blocks; one channel may serve both at once. Values arrive in the order in which they were sent,
-// each once; waiting senders and receivers are served in the order in which they came. A send
-// happens before its receive returns, a close before a receive that sees it, and the k-th receive
-// on a channel of capacity C before the (k+C)-th send returns.
+// blocks; coroutines await the async_ forms. One channel may serve all at once. Values arrive in the
+// order in which they were sent, each once; waiting senders and receivers are served in the order
+// in which they came. A send happens before its receive returns, a close before a receive that sees
+// it, and the k-th receive on a channel of capacity C before the (k+C)-th send returns.
 //
 // T's copy, move and destructor run inside the operation, under the channel's lock: they must not
 // wait and must not use the same channel. What they throw leaves the operation that ran them; that
@@ -22,13 +22,14 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/detail/async_channel.hpp>
 #include <weft/detail/channel.hpp>
 #include <weft/detail/clock.hpp>
 
 namespace weft {
 namespace detail {
 
-// What every kind of channel handle is made of and can do.
+/// What every kind of channel handle is made of and can do.
 class channel_handle {
  public:
   /// True from close() on, drained or not; false for the nil channel.
@@ -55,6 +56,8 @@ struct channel_access {
   static const channel_ref& ref(const channel_handle& handle) noexcept { return handle.ref_; }
 };
 
+/// What chan and send_chan can do: sending. Every operation may be called by any number of
+/// goroutines and threads at once.
 template <class T, class Base>
 class sending : public Base {
  public:
@@ -65,6 +68,11 @@ class sending : public Base {
   {
     send_or_throw(this->core(), address(value), copied);
   }
+  /// What cannot be copied has to be moved.
+  void send(const T&) const  // Move what cannot be copied: send(std::move(value)).
+    requires(!std::copy_constructible<T>)
+  = delete;
+  /// The same, moving from the value.
   void send(T&& value) const { send_or_throw(this->core(), address(value), moved); }
 
   /// Never waits: ok, full or closed. The value is copied or moved from only on ok.
@@ -73,6 +81,11 @@ class sending : public Base {
   {
     return send_to(this->core(), address(value), copied, deadline::none());
   }
+  /// What cannot be copied has to be moved.
+  chan_status try_send(const T&) const  // Move what cannot be copied: try_send(std::move(value)).
+    requires(!std::copy_constructible<T>)
+  = delete;
+  /// The same, moving from the value.
   chan_status try_send(T&& value) const {
     return send_to(this->core(), address(value), moved, deadline::none());
   }
@@ -84,19 +97,28 @@ class sending : public Base {
   {
     return send_to(this->core(), address(value), copied, deadline_after(limit));
   }
+  /// The same, moving from the value.
   template <class Rep, class Period>
   chan_status send_for(T&& value, std::chrono::duration<Rep, Period> limit) const {
     return send_to(this->core(), address(value), moved, deadline_after(limit));
   }
+  /// Waits until then at most: ok, closed or timeout.
   template <class Clock, class Duration>
   chan_status send_until(const T& value, std::chrono::time_point<Clock, Duration> limit) const
     requires std::copy_constructible<T>
   {
     return send_to(this->core(), address(value), copied, deadline_at(limit));
   }
+  /// The same, moving from the value.
   template <class Clock, class Duration>
   chan_status send_until(T&& value, std::chrono::time_point<Clock, Duration> limit) const {
     return send_to(this->core(), address(value), moved, deadline_at(limit));
+  }
+
+  /// For a coroutine: `co_await c.async_send(v)` is send(v), and suspends where that waits. Any
+  /// coroutine may await it, once. Nothing is allocated. @throws closed_channel
+  auto async_send(T value) const {
+    return async_send_awaiter<T>(this->core(), std::move(value));
   }
 
   /// No more values: wakes all that wait. What is buffered can still be received.
@@ -115,21 +137,32 @@ class sending : public Base {
   }
 };
 
+/// The same where there is no value to send.
 template <class Base>
 class sending<void, Base> : public Base {
  public:
+  /// Waits until a receiver or the buffer has taken the event. @throws closed_channel, also when
+  /// closed while it waits.
   void send() const { send_or_throw(this->core(), &nothing_, sender); }
+  /// Never waits: ok, full or closed.
   chan_status try_send() const {
     return send_to(this->core(), &nothing_, sender, deadline::none());
   }
+  /// Waits so long at most: ok, closed or timeout.
   template <class Rep, class Period>
   chan_status send_for(std::chrono::duration<Rep, Period> limit) const {
     return send_to(this->core(), &nothing_, sender, deadline_after(limit));
   }
+  /// Waits until then at most: ok, closed or timeout.
   template <class Clock, class Duration>
   chan_status send_until(std::chrono::time_point<Clock, Duration> limit) const {
     return send_to(this->core(), &nothing_, sender, deadline_at(limit));
   }
+  /// For a coroutine: `co_await c.async_send()` is send(). Any coroutine may await it, once.
+  /// @throws closed_channel
+  auto async_send() const { return async_send_awaiter<no_value>(this->core(), no_value{}); }
+  /// No more events: wakes all that wait.
+  /// @throws closed_channel on a closed channel, nil_channel on the nil one.
   void close() const { close_channel(this->core()); }
 
  protected:
@@ -168,10 +201,14 @@ class channel_iterator {
   mutable std::optional<T> value_;
 };
 
+/// What chan and recv_chan can do: receiving. Every operation may be called by any number of
+/// goroutines and threads at once.
 template <class T, class Base>
 class receiving : public Base {
  public:
+  /// An input iterator: each increment receives.
   using iterator = channel_iterator<T>;
+  /// What the iterator is compared with.
   using sentinel = std::default_sentinel_t;
 
   /// Waits for a value; nullopt: closed and drained.
@@ -191,6 +228,7 @@ class receiving : public Base {
     value.reset();
     return receive_from(this->core(), &value, deadline_after(limit));
   }
+  /// Waits until then at most: ok, closed or timeout. The value is reset unless ok.
   template <class Clock, class Duration>
   chan_status recv_until(std::optional<T>& value,
                          std::chrono::time_point<Clock, Duration> limit) const {
@@ -198,14 +236,20 @@ class receiving : public Base {
     return receive_from(this->core(), &value, deadline_at(limit));
   }
 
+  /// For a coroutine: `co_await c.async_recv()` is recv(), and suspends where that waits. Any
+  /// coroutine may await it, once. Nothing is allocated.
+  auto async_recv() const { return async_recv_awaiter<T>(this->core()); }
+
   /// for (T& value : channel): receives until the channel is closed and drained.
   iterator begin() const { return iterator(channel_access::ref(*this)); }
+  /// Reached when the channel is closed and drained.
   sentinel end() const { return {}; }
 
  protected:
   using Base::Base;
 };
 
+/// The same where there is no value to receive.
 template <class Base>
 class receiving<void, Base> : public Base {
  public:
@@ -215,20 +259,25 @@ class receiving<void, Base> : public Base {
     receive_from(this->core(), &value, deadline::never());
     return value.has_value();
   }
+  /// Never waits: ok, empty or closed.
   chan_status try_recv() const {
     std::optional<no_value> value;
     return receive_from(this->core(), &value, deadline::none());
   }
+  /// Waits so long at most: ok, closed or timeout.
   template <class Rep, class Period>
   chan_status recv_for(std::chrono::duration<Rep, Period> limit) const {
     std::optional<no_value> value;
     return receive_from(this->core(), &value, deadline_after(limit));
   }
+  /// Waits until then at most: ok, closed or timeout.
   template <class Clock, class Duration>
   chan_status recv_until(std::chrono::time_point<Clock, Duration> limit) const {
     std::optional<no_value> value;
     return receive_from(this->core(), &value, deadline_at(limit));
   }
+  /// For a coroutine: `co_await c.async_recv()` is recv(). Any coroutine may await it, once.
+  auto async_recv() const { return async_event_awaiter(this->core()); }
 
  protected:
   using Base::Base;
@@ -238,11 +287,15 @@ class receiving<void, Base> : public Base {
 template <class T>
 using element_of = std::conditional_t<std::is_void_v<T>, no_value, T>;
 
+// Asked where the type may be incomplete still: a struct may hold a channel of itself.
+template <class T>
+concept object_or_void =
+    std::is_void_v<T> || (std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T>);
+
+// Asked where a channel is made.
 template <class T>
 concept channel_element =
-    std::is_void_v<T> ||
-    (std::is_object_v<T> && !std::is_array_v<T> && !std::is_const_v<T> &&
-     std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>);
+    std::is_void_v<T> || (std::is_move_constructible_v<T> && std::is_nothrow_destructible_v<T>);
 
 }  // namespace detail
 
@@ -250,7 +303,7 @@ concept channel_element =
 /// one of its handles. T is a move-constructible object type or void.
 template <class T>
 class chan : public detail::receiving<T, detail::sending<T, detail::channel_handle>> {
-  static_assert(detail::channel_element<T>,
+  static_assert(detail::object_or_void<T>,
                 "weft::chan<T>: T must be void or a move-constructible object type, neither const "
                 "nor a reference nor an array; send a pointer or a std::reference_wrapper instead");
   using base = detail::receiving<T, detail::sending<T, detail::channel_handle>>;
@@ -261,7 +314,11 @@ class chan : public detail::receiving<T, detail::sending<T, detail::channel_hand
   /// Buffers up to `capacity` values, whose memory is taken here. @throws std::bad_alloc
   explicit chan(std::size_t capacity)
       : base(detail::channel_ref(
-            detail::make_channel(detail::element_type_of<detail::element_of<T>>, capacity))) {}
+            detail::make_channel(detail::element_type_of<detail::element_of<T>>, capacity))) {
+    static_assert(detail::channel_element<T>,
+                  "weft::chan<T>: T must be move-constructible and its destructor must not throw; "
+                  "send a std::unique_ptr<T> instead");
+  }
   /// The nil channel: send and recv wait for ever, try_ gives full or empty, _for times out, close
   /// throws nil_channel; in a select it is never ready.
   template <std::same_as<std::nullptr_t> N>
@@ -274,11 +331,16 @@ class chan : public detail::receiving<T, detail::sending<T, detail::channel_hand
 /// The sending half of a channel, made from a chan. By default the nil channel.
 template <class T>
 class send_chan : public detail::sending<T, detail::channel_handle> {
+  static_assert(detail::object_or_void<T>,
+                "weft::send_chan<T>: T must be void or a move-constructible object type");
   using base = detail::sending<T, detail::channel_handle>;
 
  public:
+  /// The nil channel.
   send_chan() noexcept = default;
+  /// Shares the channel.
   send_chan(const chan<T>& c) noexcept : base(detail::channel_access::ref(c)) {}
+  /// Whether both are handles of the same channel.
   friend bool operator==(const send_chan& a, const send_chan& b) noexcept {
     return a.core() == b.core();
   }
@@ -287,11 +349,16 @@ class send_chan : public detail::sending<T, detail::channel_handle> {
 /// The receiving half of a channel, made from a chan. By default the nil channel.
 template <class T>
 class recv_chan : public detail::receiving<T, detail::channel_handle> {
+  static_assert(detail::object_or_void<T>,
+                "weft::recv_chan<T>: T must be void or a move-constructible object type");
   using base = detail::receiving<T, detail::channel_handle>;
 
  public:
+  /// The nil channel.
   recv_chan() noexcept = default;
+  /// Shares the channel.
   recv_chan(const chan<T>& c) noexcept : base(detail::channel_access::ref(c)) {}
+  /// Whether both are handles of the same channel.
   friend bool operator==(const recv_chan& a, const recv_chan& b) noexcept {
     return a.core() == b.core();
   }

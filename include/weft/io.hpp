@@ -11,7 +11,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include <weft/context.hpp>
 #include <weft/detail/clock.hpp>
 
 namespace weft {
@@ -19,6 +21,7 @@ namespace weft {
 /// How long one call may wait, made from what you have. Default: for ever.
 class wait_limit {
  public:
+  /// For ever.
   wait_limit() noexcept : limit_(detail::deadline::never()) {}
   /// So long from now.
   template <class Rep, class Period>
@@ -28,19 +31,33 @@ class wait_limit {
   wait_limit(std::chrono::time_point<clock, Duration> at) noexcept
       : limit_(detail::deadline_at(at)) {}
 
+  /// Until the context is done: `cancelled`, or `timeout` if it was its deadline. What is ready is
+  /// done all the same.
+  wait_limit(context ctx) noexcept
+      : limit_(detail::deadline::never()), context_(std::move(ctx)) {}
+  /// For weft itself.
   detail::deadline get() const noexcept { return limit_; }
+  /// For weft itself.
+  const context& ends_with() const noexcept { return context_; }
 
  private:
   detail::deadline limit_;
+  context context_;
 };
 
-enum class wait_status { ready, timeout, cancelled };
+/// How a wait for a descriptor ended.
+enum class wait_status {
+  ready,     ///< the next call will not block
+  timeout,   ///< the limit came first, or its context's deadline
+  cancelled  ///< by its context or by cancel_waits()
+};
 
 /// Waits until reading from fd (writing to it) would not block. Hang-up and error are ready, too:
 /// the next read reports them. Regular files are always ready. Any number may wait at once; between
 /// waits fd may be closed and its number reused. The descriptor may be in blocking mode.
 /// @throws std::system_error if fd is not open.
 wait_status wait_readable(int fd, wait_limit limit = {});
+/// The same for writing.
 wait_status wait_writable(int fd, wait_limit limit = {});
 /// Whoever waits on fd gets `cancelled`: call it before a library closes fd. Never waits.
 void cancel_waits(int fd);
@@ -53,16 +70,22 @@ struct descriptor_use;
 /// while another writes and a third closes it.
 ///
 /// Calls that fail throw std::system_error whose message names the operation and the descriptor:
-/// std::errc::timed_out at the limit, bad_file_descriptor when closed before or meanwhile,
+/// std::errc::timed_out at the limit, operation_canceled when its context is cancelled,
+/// bad_file_descriptor when closed before or meanwhile,
 /// broken_pipe when the other end is gone (never SIGPIPE). What was read and not returned stays
-/// for the next call. A descriptor in blocking mode never blocks a worker.
+/// for the next call. A descriptor in blocking mode never blocks a worker. Nor does a regular file:
+/// what the system cannot do at once goes through blocking(), where no limit can interrupt it.
 class file_descriptor {
  public:
+  /// Owns nothing.
   file_descriptor() noexcept = default;
   /// Takes ownership and leaves O_NONBLOCK as it is, since a terminal or stdin may be shared.
   explicit file_descriptor(int fd) noexcept : fd_(fd) {}
+  /// The other must not be in use by a call of another goroutine.
   file_descriptor(file_descriptor&& other) noexcept;
+  /// Closes what it has first.
   file_descriptor& operator=(file_descriptor&& other) noexcept;
+  /// Closes it. Never waits.
   ~file_descriptor();
 
   /// Opens a file, close-on-exec.
@@ -78,6 +101,7 @@ class file_descriptor {
   std::string read_all(wait_limit limit = {}, std::size_t max = std::size_t{64} << 20);
   /// Writes all of it.
   void write(std::span<const std::byte> from, wait_limit limit = {});
+  /// The same for text.
   void write(std::string_view from, wait_limit limit = {});
   /// Writes at least one byte, and says how many.
   std::size_t write_some(std::span<const std::byte> from, wait_limit limit = {});
@@ -90,6 +114,7 @@ class file_descriptor {
   }
   /// Gives up ownership; who waits on it meanwhile gets bad_file_descriptor.
   int release() noexcept;
+  /// Whether it owns an open descriptor.
   explicit operator bool() const noexcept { return get() >= 0; }
 
  private:
@@ -106,8 +131,10 @@ class file_descriptor {
 
 /// Both ends of a pipe, close-on-exec and non-blocking.
 struct pipe_ends {
-  file_descriptor reader, writer;
+  file_descriptor reader;  ///< gets what is written to the other
+  file_descriptor writer;  ///< closing it is the end for the reader
 };
+/// Makes a pipe. @throws std::system_error
 pipe_ends pipe();
 
 }  // namespace weft

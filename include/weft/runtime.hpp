@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -13,6 +14,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <weft/coro.hpp>
 #include <weft/detail/seed.hpp>
 
 namespace weft {
@@ -55,6 +57,10 @@ struct options {
   unsigned max_threads = 512;
   /// Report goroutines that all wait for each other; run() only.
   bool detect_deadlock = true;
+  /// SIGQUIT writes dump() to stderr, and the process goes on; also asked for by
+  /// $WEFT_DUMP_ON_SIGQUIT=1. While a runtime that asks for it exists the signal is weft's; the
+  /// handler that was there before comes back with the last one's end. Costs a thread.
+  bool dump_on_sigquit = false;
 };
 
 /// Counters of one runtime, each read without stopping it; together they are no snapshot.
@@ -119,13 +125,13 @@ auto call_through(F&& f, Start start) {
 /// calling thread. Inside a goroutine: std::logic_error. Costs two threads; more start with work.
 /// @throws deadlock_error from a wait of main's function when nothing can wake any goroutine;
 ///         no_result if main's function was left by exit_goroutine().
-template <class F>
+template <std::invocable F>
 auto run(options o, F&& main_function) {
   return detail::call_through(std::forward<F>(main_function),
                               [&](detail::function_view f) { detail::run_to_end(o, f); });
 }
-template <class F>
-  requires(!std::is_same_v<std::remove_cvref_t<F>, options>)
+/// The same with the default options.
+template <std::invocable F>
 auto run(F&& main_function) {
   return run(options{}, std::forward<F>(main_function));
 }
@@ -134,23 +140,29 @@ auto run(F&& main_function) {
 /// thread; the destructor ends it as run() does and must not be called from one of its goroutines.
 class runtime {
  public:
+  /// Starts it. @throws std::system_error if a thread cannot be started, std::invalid_argument for
+  /// options that make no sense.
   explicit runtime(options o = {}) : core_(detail::start_runtime(o)) {}
+  /// Ends it as run() does: unwinds what is left. Blocks the thread.
   ~runtime() { detail::end_runtime(core_); }
   runtime(const runtime&) = delete;
   runtime& operator=(const runtime&) = delete;
 
-  /// Starts a goroutine here. Never waits.
+  /// Starts a goroutine here. Never waits. f may be a coro or return one, as with weft::go.
   template <class F>
+    requires(std::invocable<std::decay_t<F>> || detail::is_coro<std::decay_t<F>>) &&
+            std::constructible_from<std::decay_t<F>, F>
   void go(F&& f) {
-    detail::submit_seed(*core_, detail::make_detached_seed(detail::bind_callable(std::forward<F>(f))));
+    detail::submit_seed(*core_, detail::make_start_seed(detail::bind_callable(std::forward<F>(f))));
   }
   /// Runs f as a goroutine here and waits for its result.
-  template <class F>
+  template <std::invocable F>
   auto run(F&& f) {
     return detail::call_through(std::forward<F>(f), [this](detail::function_view view) {
       detail::run_and_wait(*core_, view);
     });
   }
+  /// This runtime's counters.
   [[nodiscard]] runtime_stats stats() const { return detail::stats_of(*core_); }
 
  private:
@@ -163,21 +175,35 @@ class runtime {
 [[nodiscard]] std::size_t num_goroutines();
 /// Workers of the current runtime.
 [[nodiscard]] unsigned workers();
+/// Changes their number; workers() says so at once, and it takes effect soon: one that is to leave
+/// does so at the next switch of the goroutine that it runs. Never waits.
+/// @throws std::invalid_argument unless n is from 1 to options::max_threads; std::bad_alloc.
+void set_workers(unsigned n);
 /// Writes a list of all goroutines of the process: id, name, state, what it waits on, for how long
-/// (to some milliseconds). May be called from any thread at any time; what runs goes on.
+/// (to some milliseconds), and the stack of those that do not run, of a hundred at most, and of the
+/// caller. A frame is a function and, for addr2line, its module and offset; a program that wants the
+/// names of its own functions there is linked with -rdynamic. Without stacks under ThreadSanitizer.
+///
+/// For debugging: may be called from any thread at any time; what runs goes on. A goroutine is held
+/// for the 10 to 100 us that its stack takes, and whoever wakes it then waits so long; those that
+/// stand in run queues are taken out for the time that all of their stacks take and go back behind
+/// what other workers have to do.
 void dump(std::ostream&);
 
 /// While one lives in a goroutine, its waits do not throw goroutine_exit but wait: for destructors
-/// and noexcept functions that wait. Nests. On a plain thread it does nothing.
+/// and noexcept functions that wait. Nests. On a plain thread it does nothing. It does not reach
+/// across a co_await, after which a coroutine runs in another goroutine.
 class exit_guard {
  public:
+  /// From here on the waits of this goroutine do not throw goroutine_exit.
   exit_guard() noexcept;
+  /// They do again, unless another guard lives.
   ~exit_guard();
   exit_guard(const exit_guard&) = delete;
   exit_guard& operator=(const exit_guard&) = delete;
 
  private:
-  void* goroutine_;
+  std::uint64_t goroutine_;  // its id; 0 on a plain thread
 };
 
 }  // namespace weft

@@ -18,17 +18,23 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <stop_token>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
 #include <weft/chan.hpp>
+#include <weft/context.hpp>
 #include <weft/detail/select.hpp>
+#include <weft/go.hpp>
 
 namespace weft {
 
 class select_case;
 
 namespace detail {
+
+class async_select_cases;
 
 // The handler of a case that has none.
 struct no_handler {};
@@ -52,6 +58,21 @@ concept any_case = requires(Case c) {
   { c.core() } -> std::same_as<select_case_core&>;
   c.finish();
 };
+// A case refers to what it was made from, so it is used in the expression that makes it.
+template <class Case>
+concept temporary_case = any_case<Case> && !std::is_lvalue_reference_v<Case>;
+
+// What may follow the channel in on_recv: a function of what is received, or an optional (a bool,
+// where T is void) to fill.
+template <class F, class T>
+concept receive_handler =
+    std::same_as<std::remove_cvref_t<F>, no_handler> ||
+    (std::is_void_v<T> ? std::same_as<F, bool&> || std::invocable<F, bool>
+                       : std::same_as<F, std::optional<element_of<T>>&> ||
+                             std::invocable<F, std::optional<element_of<T>>>);
+// A function without parameters.
+template <class F>
+concept plain_handler = std::same_as<std::remove_cvref_t<F>, no_handler> || std::invocable<F>;
 
 // Receives into its own box and gives that to the handler, or into the caller's.
 template <class T, class F>
@@ -152,6 +173,82 @@ class timeout_case : public plain_case<F> {
   std::optional<std::chrono::nanoseconds> lasts_;
 };
 
+// A stop token, which calls back. The calls that compare threads are in these functions, which are
+// called through a table, so that nothing of the thread is kept across a wait.
+template <class = void>  // so that nothing of it is in the library
+class stop_source final : public case_source {
+ public:
+  explicit stop_source(std::stop_token token) noexcept : token_(std::move(token)) {}
+  stop_source(stop_source&& other) noexcept : token_(std::move(other.token_)) {}
+  bool is_ready(select_case_core&) override { return token_.stop_requested(); }
+  void arm(select_case_core& c) override {
+    if (token_.stop_possible()) callback_.emplace(token_, call{c.node.owner, c.node.index});
+  }
+  void disarm(select_case_core&) override { callback_.reset(); }
+
+ private:
+  struct call {
+    waiter* owner;
+    std::uint32_t index;
+    void operator()() const noexcept { end_wait(owner, index); }
+  };
+  std::stop_token token_;
+  std::optional<std::stop_callback<call>> callback_;
+};
+
+// A case with a source of its own.
+template <class Source, class F>
+class source_case {
+ public:
+  source_case(Source source, F handler)
+      : source_(std::move(source)), handler_(std::forward<F>(handler)) {
+    core_.kind = case_kind::source;
+  }
+  source_case(const source_case&) = delete;
+  select_case_core& core() noexcept {
+    core_.source = &source_;
+    return core_;
+  }
+  void finish() {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
+      std::invoke(std::forward<F>(handler_));
+    }
+  }
+
+ private:
+  friend class weft::select_case;
+  select_case_core core_;
+  Source source_;
+  F handler_;
+};
+
+// Receives from the channel that a context closes, and keeps it.
+template <class F>
+class done_case {
+ public:
+  done_case(recv_chan<void> on, F handler) : on_(std::move(on)), handler_(std::forward<F>(handler)) {
+    core_.kind = case_kind::receive;
+    core_.on = channel_access::core(on_);
+  }
+  done_case(const done_case&) = delete;
+  select_case_core& core() noexcept {
+    core_.node.element = &box_;
+    return core_;
+  }
+  void finish() {
+    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
+      std::invoke(std::forward<F>(handler_));
+    }
+  }
+
+ private:
+  friend class weft::select_case;
+  select_case_core core_;
+  recv_chan<void> on_;
+  std::optional<no_value> box_;
+  F handler_;
+};
+
 template <class F>
 plain_case<F> make_plain_case(case_kind kind, case_source* source, int descriptor, F&& handler) {
   select_case_core core;
@@ -173,6 +270,15 @@ using element_of_channel_t = typename element_of_channel<std::remove_cvref_t<C>>
 template <class C>
 concept receivable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
                      requires(const std::remove_cvref_t<C>& c) { c.recv(); };
+// A value is copied from an lvalue and moved from an rvalue.
+template <class V>
+using sent_from = std::conditional_t<std::is_lvalue_reference_v<V>, const std::remove_reference_t<V>&,
+                                     std::remove_reference_t<V>&&>;
+// The channel's element can be made from it; a move-only lvalue has to be moved (std::move).
+template <class V, class C>
+concept makes_element = !std::is_void_v<element_of_channel_t<C>> &&
+                        std::is_constructible_v<element_of_channel_t<C>, sent_from<V>>;
+
 template <class C>
 concept sendable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
                    requires(const std::remove_cvref_t<C>& c) { c.close(); };
@@ -182,43 +288,48 @@ concept sendable = std::derived_from<std::remove_cvref_t<C>, channel_handle> &&
 /// Ready when the channel has a value or is closed. The handler is called with the
 /// std::optional<T>, nullopt when closed and drained (T = void: with a bool), or is a
 /// std::optional<T>& (bool&) to fill, or is left out.
-template <detail::receivable C, class F>
+template <detail::receivable C, detail::receive_handler<detail::element_of_channel_t<C>> F>
 auto on_recv(const C& c, F&& handler) {
   return detail::receive_case<detail::element_of_channel_t<C>, F>(
       detail::channel_access::core(c), std::forward<F>(handler));
 }
+/// The same without a handler: what is received is dropped.
 template <detail::receivable C>
 auto on_recv(const C& c) {
   return detail::receive_case<detail::element_of_channel_t<C>, detail::no_handler>(
       detail::channel_access::core(c), detail::no_handler{});
 }
 
+template <detail::receivable C, class F>
+  requires(!detail::receive_handler<F, detail::element_of_channel_t<C>>)
+auto on_recv(const C&, F&&) = delete;  ///< A handler takes a std::optional<T>, or is one.
+
 /// Ready when the channel can take the value, or is closed. The value is copied (an lvalue) or
 /// moved (an rvalue) from only if this case is chosen; then the handler, if any, is called. Chosen
 /// on a closed channel: select throws closed_channel.
-template <detail::sendable C, class V, class F>
-  requires(!std::is_void_v<detail::element_of_channel_t<C>>)
+template <detail::sendable C, detail::makes_element<C> V, detail::plain_handler F>
 auto on_send(const C& c, V&& value, F&& handler) {
   using T = detail::element_of_channel_t<C>;
-  using From = std::conditional_t<std::is_lvalue_reference_v<V>, const std::remove_reference_t<V>&,
-                                  std::remove_reference_t<V>&&>;
-  static_assert(std::is_constructible_v<T, From>,
-                "weft::on_send: the channel's element cannot be made from this value; a move-only "
-                "lvalue has to be moved (std::move)");
+  using From = detail::sent_from<V>;
   return detail::send_case<T, From, F>(detail::channel_access::core(c), static_cast<From>(value),
                                        std::forward<F>(handler));
 }
-template <detail::sendable C, class V>
-  requires(!std::is_void_v<detail::element_of_channel_t<C>>)
+/// The same without a handler.
+template <detail::sendable C, detail::makes_element<C> V>
 auto on_send(const C& c, V&& value) {
   return on_send(c, std::forward<V>(value), detail::no_handler{});
 }
-template <detail::sendable C, class F>
+template <detail::sendable C, class V, class... F>
+  requires(!std::is_void_v<detail::element_of_channel_t<C>> && !detail::makes_element<V, C>)
+auto on_send(const C&, V&&, F&&...) = delete;  ///< No T from it; move what cannot be copied.
+/// The same for a chan<void>, which carries no value.
+template <detail::sendable C, detail::plain_handler F>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c, F&& handler) {
   return detail::send_case<detail::no_value, const detail::no_value&, F>(
       detail::channel_access::core(c), detail::nothing, std::forward<F>(handler));
 }
+/// The same for a chan<void>, without a handler.
 template <detail::sendable C>
   requires std::is_void_v<detail::element_of_channel_t<C>>
 auto on_send(const C& c) {
@@ -227,32 +338,57 @@ auto on_send(const C& c) {
 
 /// Taken when nothing else is ready by then; a past one at once. A duration counts from here, or
 /// in a select_case from each select.
-template <class Rep, class Period, class F = detail::no_handler>
+template <class Rep, class Period, detail::plain_handler F = detail::no_handler>
 auto on_timeout(std::chrono::duration<Rep, Period> d, F&& handler = {}) {
   return detail::timeout_case<F>(detail::deadline_after(d),
                                  std::chrono::nanoseconds(detail::to_nanoseconds(d)),
                                  std::forward<F>(handler));
 }
-template <class Clock, class Duration, class F = detail::no_handler>
+/// The same at a point of any clock.
+template <class Clock, class Duration, detail::plain_handler F = detail::no_handler>
 auto on_timeout(std::chrono::time_point<Clock, Duration> at, F&& handler = {}) {
   return detail::timeout_case<F>(detail::deadline_at(at), std::nullopt, std::forward<F>(handler));
 }
 
 /// Ready when reading from (writing to) the descriptor would not block; hang-up and error are
 /// ready, too. The descriptor may be in blocking mode, and must stay open meanwhile.
-template <class F = detail::no_handler>
+template <detail::plain_handler F = detail::no_handler>
 auto on_readable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::readable_source(), fd,
                                     std::forward<F>(handler));
 }
-template <class F = detail::no_handler>
+/// The same for writing.
+template <detail::plain_handler F = detail::no_handler>
 auto on_writable(int fd, F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::source, &detail::writable_source(), fd,
                                     std::forward<F>(handler));
 }
 
+/// Ready when the context is done, judged at the same instant as the channels; never on background().
+template <detail::plain_handler F = detail::no_handler>
+auto on_done(const context& ctx, F&& handler = {}) {
+  return detail::done_case<F>(ctx.done(), std::forward<F>(handler));
+}
+
+/// Ready when a stop was requested. Never for a token without a stop state. A select that waits
+/// registers a std::stop_callback; it is gone when select returns.
+template <detail::plain_handler F = detail::no_handler>
+auto on_stop(std::stop_token token, F&& handler = {}) {
+  return detail::source_case<detail::stop_source<>, F>(
+      detail::stop_source<>(std::move(token)), std::forward<F>(handler));
+}
+
+/// Ready when the goroutine has ended (or the handle has none): then get() and wait() do not wait.
+/// The handle must stay where it is until select returns, and for a select_case as long as that is
+/// used; nobody may take its result meanwhile.
+template <class R, detail::plain_handler F = detail::no_handler>
+auto on_joined(join_handle<R>& handle, F&& handler = {}) {
+  return detail::source_case<detail::join_source, F>(
+      detail::join_source(detail::join_access::joined(handle)), std::forward<F>(handler));
+}
+
 /// Taken when nothing else is ready at once, before a time-out that has passed.
-template <class F = detail::no_handler>
+template <detail::plain_handler F = detail::no_handler>
 auto on_default(F&& handler = {}) {
   return detail::make_plain_case<F>(detail::case_kind::otherwise, nullptr, -1,
                                     std::forward<F>(handler));
@@ -260,8 +396,7 @@ auto on_default(F&& handler = {}) {
 
 /// Waits until one of the cases can go on, runs it and returns its position, from 0. Without a case
 /// it waits for ever. @throws what the handler throws; closed_channel; goroutine_exit.
-template <detail::any_case... Cases>
-  requires(!std::is_lvalue_reference_v<Cases> && ...)
+template <detail::temporary_case... Cases>
 std::size_t select(Cases&&... cases) {
   if constexpr (sizeof...(Cases) == 0) {
     return detail::select_among(nullptr, 0);
@@ -274,21 +409,107 @@ std::size_t select(Cases&&... cases) {
   }
 }
 
+template <class... Cases>
+  requires((detail::any_case<std::remove_reference_t<Cases>> && ...) &&
+           (std::is_lvalue_reference_v<Cases> || ...))
+std::size_t select(Cases&&...) = delete;  ///< Make the cases in the call, or use select_case.
+
+namespace detail {
+
+// g++ before 12.3 destroys what a lambda has captured twice, if the lambda is a temporary of a
+// co_await expression (GCC bug 99576): harmless only where there is nothing to destroy.
+#if defined(__GNUC__) && !defined(__clang__) && (__GNUC__ < 12 || (__GNUC__ == 12 && __GNUC_MINOR__ < 3))
+template <class F>
+inline constexpr bool survives_co_await =
+    std::is_reference_v<F> || std::is_trivially_destructible_v<F>;
+#else
+template <class F>
+inline constexpr bool survives_co_await = true;
+#endif
+template <class Case>
+inline constexpr bool handler_survives_co_await = true;
+template <template <class...> class Case, class F>
+inline constexpr bool handler_survives_co_await<Case<F>> = survives_co_await<F>;
+template <class T, class F>
+inline constexpr bool handler_survives_co_await<receive_case<T, F>> = survives_co_await<F>;
+template <class T, class V, class F>
+inline constexpr bool handler_survives_co_await<send_case<T, V, F>> = survives_co_await<F>;
+
+// What async_select() gives. It refers to its cases, which are temporaries of the same co_await.
+template <any_case... Cases>
+class [[nodiscard]] async_select_awaiter {
+ public:
+  explicit async_select_awaiter(Cases&... cases) noexcept : cases_(std::addressof(cases)...) {}
+  async_select_awaiter(const async_select_awaiter&) = delete;
+
+  bool await_ready() {
+    [[maybe_unused]] std::size_t i = 0;
+    std::apply([&](Cases*... c) { ((cores_[i++] = &c->core()), ...); }, cases_);
+    return async_select_ready(state_, cores_, sizeof...(Cases));
+  }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_select_suspend(state_, who);
+  }
+  std::size_t await_resume() {
+    const std::size_t chosen = async_select_resume(state_);
+    [[maybe_unused]] std::size_t position = 0;
+    std::apply(
+        [&](Cases*... c) {
+          (void)((position++ == chosen ? (c->finish(), true) : false) || ...);
+        },
+        cases_);
+    return chosen;
+  }
+
+ private:
+  std::tuple<Cases*...> cases_;
+  select_case_core* cores_[sizeof...(Cases) + 1] = {};
+  async_select_state state_;  // goes first
+};
+
+}  // namespace detail
+
+/// select() for a coroutine: `co_await async_select(on_recv(...), ...)`. Any coroutine may await it;
+/// the cases are temporaries of the same expression. The handler runs in the coroutine. Nothing is
+/// allocated. With g++ before 12.3 a handler whose captures need destruction has to be a variable,
+/// not a temporary, because of GCC bug 99576. @throws as select().
+template <detail::any_case... Cases>
+  requires(!std::is_lvalue_reference_v<Cases> && ...)
+auto async_select(Cases&&... cases) {
+  static_assert((detail::handler_survives_co_await<Cases> && ...),
+                "weft::async_select: this g++ destroys the captures of a handler that is a temporary "
+                "of a co_await expression twice (GCC bug 99576, before 12.3); put the handler into a "
+                "variable and pass that, or capture by reference");
+  return detail::async_select_awaiter<Cases...>(cases...);
+}
+
 /// A case for a number of cases known only at run time: made from what the on_ functions give,
 /// movable, and used again by every select over a span that holds it. The value and the handler
 /// are copied or moved in when it is made. A chosen send's value is gone: set it anew with
 /// value(); a send without one makes select throw std::logic_error.
 class select_case {
  public:
+  /// From on_recv.
   template <class T, class F>
   select_case(detail::receive_case<T, F>&& from)
       : self_(std::make_unique<receive_model<T, std::remove_cvref_t<F>, F>>(from)) {}
+  /// From on_send.
   template <class T, class V, class F>
   select_case(detail::send_case<T, V, F>&& from)
       : self_(std::make_unique<send_model<T, std::remove_cvref_t<F>>>(from)) {}
+  /// From on_default, on_readable and on_writable.
   template <class F>
   select_case(detail::plain_case<F>&& from)
       : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_done.
+  template <class F>
+  select_case(detail::done_case<F>&& from)
+      : self_(std::make_unique<done_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_stop and on_joined.
+  template <class Source, class F>
+  select_case(detail::source_case<Source, F>&& from)
+      : self_(std::make_unique<source_model<Source, std::remove_cvref_t<F>>>(from)) {}
+  /// From on_timeout.
   template <class F>
   select_case(detail::timeout_case<F>&& from)
       : self_(std::make_unique<timeout_model<std::remove_cvref_t<F>>>(from)) {}
@@ -308,6 +529,7 @@ class select_case {
 
  private:
   friend std::size_t select(std::span<select_case> cases);
+  friend class detail::async_select_cases;
 
   // An address that stands for a type.
   template <class T>
@@ -403,6 +625,38 @@ class select_case {
   };
 
   template <class Handler>
+  struct done_model final : model {
+    template <class F>
+    explicit done_model(detail::done_case<F>& from) : handler(static_cast<F&&>(from.handler_)) {
+      take(from.core());
+    }
+    void prepare() override {
+      box.reset();
+      core.node.element = &box;
+    }
+    void finish() override {
+      if constexpr (!std::is_same_v<Handler, detail::no_handler>) std::invoke(handler);
+    }
+    std::optional<detail::no_value> box;
+    Handler handler;
+  };
+
+  template <class Source, class Handler>
+  struct source_model final : model {
+    template <class F>
+    explicit source_model(detail::source_case<Source, F>& from)
+        : source(std::move(from.source_)), handler(static_cast<F&&>(from.handler_)) {
+      take(from.core());
+    }
+    void prepare() override { core.source = &source; }
+    void finish() override {
+      if constexpr (!std::is_same_v<Handler, detail::no_handler>) std::invoke(handler);
+    }
+    Source source;
+    Handler handler;
+  };
+
+  template <class Handler>
   struct timeout_model final : plain_model<Handler> {
     template <class F>
     explicit timeout_model(detail::timeout_case<F>& from)
@@ -419,5 +673,49 @@ class select_case {
 /// The same for a number of cases known at run time. Allocates only beyond 64 cases. One
 /// select_case must not be used by two selects at once.
 std::size_t select(std::span<select_case> cases);
+
+namespace detail {
+
+// The cases of an async_select over a span.
+class async_select_cases {
+ public:
+  explicit async_select_cases(std::span<select_case> cases);
+  select_case_core* const* prepare();
+  std::size_t size() const noexcept { return cases_.size(); }
+  void finish(std::size_t chosen);
+
+ private:
+  static constexpr std::size_t on_the_spot = 4;
+  std::span<select_case> cases_;
+  select_case_core* few_[on_the_spot] = {};
+  std::unique_ptr<select_case_core*[]> many_;
+};
+
+class [[nodiscard]] async_select_span_awaiter {
+ public:
+  explicit async_select_span_awaiter(std::span<select_case> cases) : cases_(cases) {}
+  async_select_span_awaiter(const async_select_span_awaiter&) = delete;
+
+  bool await_ready() { return async_select_ready(state_, cases_.prepare(), cases_.size()); }
+  bool await_suspend(std::coroutine_handle<> who) noexcept {
+    return async_select_suspend(state_, who);
+  }
+  std::size_t await_resume() {
+    const std::size_t chosen = async_select_resume(state_);
+    cases_.finish(chosen);
+    return chosen;
+  }
+
+ private:
+  async_select_cases cases_;
+  async_select_state state_;  // goes first
+};
+
+}  // namespace detail
+
+/// The same for a coroutine. The cases must live until it has gone on. Allocates beyond 4 cases.
+inline auto async_select(std::span<select_case> cases) {
+  return detail::async_select_span_awaiter(cases);
+}
 
 }  // namespace weft

@@ -6,6 +6,7 @@
 
 #include <atomic>
 
+#include "base/atomic.hpp"
 #include "base/sanitizer.hpp"
 
 namespace weft::detail {
@@ -15,6 +16,16 @@ extern std::atomic<bool> has_membarrier;  // set by prepare_barriers, before the
 void prepare_barriers() noexcept;
 void membarrier_or_fence() noexcept;
 
+#if defined(WEFT_MODEL)
+inline void full_fence() noexcept { weft_model::full_fence(); }
+inline void light_barrier() noexcept {
+  if (!has_membarrier.load(std::memory_order_relaxed)) full_fence();
+}
+inline void heavy_barrier() noexcept {
+  has_membarrier.load(std::memory_order_relaxed) ? weft_model::heavy_barrier() : full_fence();
+}
+inline void pause() noexcept { weft_model::spin(); }
+#else
 inline void full_fence() noexcept {
 #if WEFT_TSAN
   // GCC's TSan does not model fences; a locked instruction fences the hardware all the same.
@@ -43,5 +54,6 @@ inline void pause() noexcept {
   asm volatile("yield");
 #endif
 }
+#endif
 
 }  // namespace weft::detail

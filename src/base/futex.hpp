@@ -10,8 +10,20 @@
 #include <climits>
 #include <cstdint>
 
+#include "base/atomic.hpp"
+
 namespace weft::detail {
 
+#if defined(WEFT_MODEL)
+inline std::int64_t steady_now() noexcept { return weft_model::now(); }
+inline void futex_wait(atomic<std::uint32_t>& word, std::uint32_t value,
+                       std::int64_t until = INT64_MAX) noexcept {
+  word.futex_wait(value, until != INT64_MAX);
+}
+inline void futex_wake(atomic<std::uint32_t>* word, int count = 1) noexcept {
+  atomic<std::uint32_t>::futex_wake(word, count);
+}
+#else
 // The system's monotonic clock; a second implementation comes with virtual time.
 inline std::int64_t steady_now() noexcept {
   timespec t;
@@ -38,5 +50,6 @@ inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value,
 inline void futex_wake(std::atomic<std::uint32_t>* word, int count = 1) noexcept {
   syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, nullptr, nullptr, 0);
 }
+#endif
 
 }  // namespace weft::detail

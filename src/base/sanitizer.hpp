@@ -49,6 +49,15 @@ void AnnotateBenignRaceSized(const char*, int, const volatile void*, unsigned lo
 
 namespace weft::detail {
 
+// Newer system calls are not tried there: Valgrind tells at length what it does not know.
+inline bool on_valgrind() noexcept {
+#ifdef RUNNING_ON_VALGRIND
+  return RUNNING_ON_VALGRIND != 0;
+#else
+  return false;
+#endif
+}
+
 // The scheduler's own synchronisation would order the users' goroutines and hide their races from
 // ThreadSanitizer, so inside of it TSan looks away. What a user may rely on is said explicitly, by
 // order_before and order_after: spawn to run, wake to resume, end to join.

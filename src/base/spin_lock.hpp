@@ -17,6 +17,10 @@ namespace weft::detail {
 class backoff {
  public:
   void wait() noexcept {
+#if defined(WEFT_MODEL)
+    weft_model::spin();
+    return;
+#endif
     if (++rounds_ < 64) {
       pause();
     } else if (rounds_ < 96) {
@@ -51,7 +55,7 @@ class spin_lock {
       while (word_.load(std::memory_order_relaxed) != 0) b.wait();
     } while (!try_lock());
   }
-  std::atomic<std::uint32_t> word_{0};
+  atomic<std::uint32_t> word_{0};
 };
 
 }  // namespace weft::detail

@@ -143,9 +143,18 @@ void channel::tell_to_retry(queue& q, wait_node& n) noexcept {
 bool channel::come_back(wait_node& n, direction d) noexcept {
   lock();
   unlink_locked(n, d);
-  const bool gone = dying_;
+  const bool stays = try_retain();
   unlock_and_leave();
-  return !gone;
+  return stays;
+}
+
+bool channel::try_retain() noexcept {
+  std::uint32_t n = handles_.load(std::memory_order_relaxed);
+  // At none its destructor is on its way to these locks, or has been here.
+  while (n != 0) {
+    if (handles_.compare_exchange_weak(n, n + 1, std::memory_order_relaxed)) return true;
+  }
+  return false;
 }
 
 // ---- The ring ------------------------------------------------------------------------------
@@ -154,6 +163,7 @@ bool channel::come_back(wait_node& n, direction d) noexcept {
 inline bool channel::put_in_ring(void* value, const sender_type& how) {
   char* slot = slot_at(sender_.slot);
   if (flag_of(slot).load(std::memory_order_acquire) != 0) return false;
+  plain_access(element_of(slot));
   if (how.is_word) {
     std::memcpy(element_of(slot), value, 8);
   } else {
@@ -176,6 +186,7 @@ inline bool channel::take_from_ring(void* box) {
       c->advance(c->receiver_);
     }
   } at_end{this, slot};
+  plain_access(element_of(slot));
   type_.take(box, element_of(slot));
   return true;
 }
@@ -188,6 +199,7 @@ void channel::refill_locked(wake_list& wakes) noexcept {
     wait_node* n = claim_first(sender_.waiting);
     if (n == nullptr) return;
     waiter* owner = n->owner;
+    plain_access(n->element);
     try {
       put_in_ring(n->element, *n->sender);
     } catch (...) {
@@ -203,6 +215,7 @@ attempt channel::send_locked(void* value, const sender_type& how, wake_list& wak
   if (closed_.load(std::memory_order_relaxed)) return attempt::closed;
   if (wait_node* n = claim_first(receiver_.waiting)) {
     waiter* owner = n->owner;
+    plain_access(n->element);
     try {
       how.give(n->element, value);
     } catch (...) {
@@ -227,6 +240,7 @@ attempt channel::receive_locked(void* box, wake_list& wakes) {
     if (take_from_ring(box)) return attempt::done;
   } else if (wait_node* n = claim_first(sender_.waiting)) {
     waiter* owner = n->owner;
+    plain_access(n->element);
     try {
       n->sender->give(box, n->element);
     } catch (...) {
@@ -239,29 +253,6 @@ attempt channel::receive_locked(void* box, wake_list& wakes) {
   }
   return closed_.load(std::memory_order_relaxed) ? attempt::closed : attempt::would_wait;
 }
-
-namespace {
-
-// All locks of one channel, for operations that may throw under them.
-class locked_channel {
- public:
-  explicit locked_channel(channel& c) noexcept : channel_(&c) { c.lock(); }
-  ~locked_channel() {
-    if (channel_ != nullptr) channel_->unlock();
-    wakes.wake_all();
-  }
-  // Keeps the locks, for a commit to let go.
-  void leave_locked() noexcept { channel_ = nullptr; }
-  locked_channel(const locked_channel&) = delete;
-  locked_channel& operator=(const locked_channel&) = delete;
-
-  wake_list wakes;
-
- private:
-  channel* channel_;
-};
-
-}  // namespace
 
 [[gnu::noinline]] attempt channel::try_send_slow(void* value, const sender_type& how) {
   locked_channel locked(*this);
@@ -364,7 +355,23 @@ channel::stamp channel::look(direction d, bool& maybe_ready) const noexcept {
 
 namespace {
 
-void unlock_channel(void* c) { static_cast<channel*>(c)->unlock(); }
+// What come_back gave to an operation that looks again.
+class own_handle {
+ public:
+  own_handle() noexcept = default;
+  ~own_handle() {
+    if (channel_ != nullptr) channel_->release();
+  }
+  own_handle(const own_handle&) = delete;
+  own_handle& operator=(const own_handle&) = delete;
+  void hold(channel* c) noexcept {
+    if (channel_ != nullptr) channel_->release();
+    channel_ = c;
+  }
+
+ private:
+  channel* channel_ = nullptr;
+};
 
 chan_status wait_for_nothing(deadline limit, chan_status at_once, const char* what) {
   if (limit.is_none()) return at_once;
@@ -392,6 +399,7 @@ template <direction D, on_closed C = on_closed::status>
 WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const sender_type* how,
                                       deadline limit) {
   wait_scope scope(D == direction::send ? "chan send" : "chan receive");
+  own_handle again;
   for (;;) {
     scope.check_exit();
     wait_node node;
@@ -405,6 +413,7 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const send
         return chan_status::closed;
       }
       if (!limit.is_never() && steady_now() >= limit.at) return chan_status::timeout;
+      plain_access(element);
       node.owner = scope.who();
       node.element = element;
       node.sender = how;
@@ -413,12 +422,17 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const send
     }
     const std::uint32_t won = scope.park(&unlock_channel, c, limit);
     if (won == claim_case) [[likely]] {
+      plain_access(element);
+      order_after(c);  // a tick's: see arm_locked in time/timer.cpp
       if (!node.closed) return chan_status::ok;
       if (C == on_closed::exception) throw_closed();
       return chan_status::closed;
     }
     if (won == claim_retry) {
-      if (c->come_back(node, D)) continue;
+      if (c->come_back(node, D)) {
+        again.hold(c);
+        continue;
+      }
       return wait_for_nothing(limit, chan_status::timeout, "a channel that is gone");
     }
     c->leave_after(node, D, won);
@@ -502,6 +516,8 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_to_meet(channel* c, worker* w, goroutine
   if (!c->come_back(node, D)) {
     return wait_for_nothing(deadline::never(), chan_status::timeout, "a channel that is gone");
   }
+  own_handle again;
+  again.hold(c);
   return wait_on<D, C>(c, element, how, deadline::never());
 }
 

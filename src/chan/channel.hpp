@@ -20,8 +20,7 @@
 // Values move under the locks. A throwing move leaves every claim decided: the partner is told to
 //   look again.
 // Order of locks: channels by address, send side before receive side; then a timer wheel's.
-// Proved by: tests/stress, tests/conformance; the states were explored exhaustively before
-//   (docs/design.md).
+// Proved by: tests/model/channel_model.cpp, tests/stress, tests/conformance.
 #pragma once
 
 #include <atomic>
@@ -58,8 +57,11 @@ class channel {
   attempt receive_locked(void* box, wake_list&);
   void link_locked(wait_node&, direction) noexcept;
   void unlink_locked(wait_node&, direction) noexcept;
-  // A waiter that was told to look again: counts it out. False: the channel is gone.
+  // A waiter that was told to look again: counts it out. True: with a handle of its own from here
+  // on, since it is in no queue while it looks. False: the channel is gone.
   bool come_back(wait_node&, direction) noexcept;
+  // Under the locks. False: the last handle is gone.
+  bool try_retain() noexcept;
 
   void close();
   bool is_closed() const noexcept { return closed_.load(std::memory_order_acquire); }
@@ -87,8 +89,8 @@ class channel {
     std::uint32_t stale = 0;
     // For looks without a lock: no node was ever linked since if `arrivals` is the same, and none
     // is if `any` is false. Written under the lock.
-    std::atomic<bool> any{false};
-    std::atomic<std::uint64_t> arrivals{0};
+    atomic<bool> any{false};
+    atomic<std::uint64_t> arrivals{0};
 
     void push_back(wait_node* n) noexcept {
       nodes.push_back(n);
@@ -101,6 +103,7 @@ class channel {
       if (nodes.first == nullptr) any.store(false, std::memory_order_release);
     }
     wait_node* pop_front() noexcept {
+      plain_access(&nodes);
       wait_node* n = nodes.first;
       set_place(*n, wait_node::place::outside);
       nodes.first = n->next;
@@ -116,10 +119,10 @@ class channel {
   struct alignas(64) end {
     spin_lock lock;
     std::uint32_t slot = 0;                  // where this end works next, under its lock
-    std::atomic<std::uint64_t> position{0};  // operations done; for looks and size
+    atomic<std::uint64_t> position{0};  // operations done; for looks and size
     queue waiting;                           // under both locks
   };
-  using flag = std::atomic<std::uint32_t>;
+  using flag = atomic<std::uint32_t>;
 
   channel(const element_type& type, std::size_t capacity, std::size_t stride,
           std::size_t offset) noexcept
@@ -159,8 +162,8 @@ class channel {
 
  private:
 
-  std::atomic<std::uint32_t> handles_{1};
-  std::atomic<bool> closed_{false};
+  atomic<std::uint32_t> handles_{1};
+  atomic<bool> closed_{false};
   bool dying_ = false;
   const element_type& type_;
   const std::size_t capacity_;
@@ -170,5 +173,27 @@ class channel {
   end sender_;
   end receiver_;
 };
+
+// All locks of one channel, for operations that may throw under them.
+class locked_channel {
+ public:
+  explicit locked_channel(channel& c) noexcept : channel_(&c) { c.lock(); }
+  ~locked_channel() {
+    if (channel_ != nullptr) channel_->unlock();
+    wakes.wake_all();
+  }
+  // Keeps the locks, for a commit to let go.
+  void leave_locked() noexcept { channel_ = nullptr; }
+  locked_channel(const locked_channel&) = delete;
+  locked_channel& operator=(const locked_channel&) = delete;
+
+  wake_list wakes;
+
+ private:
+  channel* channel_;
+};
+
+// For commits.
+inline void unlock_channel(void* c) { static_cast<channel*>(c)->unlock(); }
 
 }  // namespace weft::detail

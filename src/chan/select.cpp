@@ -22,7 +22,7 @@
 
 #include "base/futex.hpp"
 #include "chan/channel.hpp"
-#include "park/park.hpp"
+#include "park/coroutine.hpp"
 #include "sched/current.hpp"
 
 namespace weft {
@@ -37,6 +37,10 @@ direction direction_of(const select_case_core& c) noexcept {
 bool is_on_channel(const select_case_core& c) noexcept {
   return c.on != nullptr && (c.kind == case_kind::send || c.kind == case_kind::receive);
 }
+
+// Parts that the goroutine's select and the coroutine's share. The former is to be as fast as if it
+// were alone; without this select_2 takes 2.4 % more instructions.
+#define WEFT_IN_BOTH [[gnu::always_inline]] inline
 
 class selection {
  public:
@@ -57,23 +61,85 @@ class selection {
         }
       } else if (c.kind == case_kind::source) {
         has_sources_ = true;
-        current_core();  // its poller is needed in the commit, where nothing may be started
+        c.source->prepare(c);  // in the commit nothing may be started
       }
     }
   }
 
-  std::size_t run() {
+  ~selection() { drop_handles(); }
+  selection(const selection&) = delete;
+  selection& operator=(const selection&) = delete;
+
+  WEFT_IN_BOTH std::size_t run() {
     for (;;) {
       if (try_ready()) return chosen_;
-      const bool passed = otherwise_ >= 0 || (timeout_ >= 0 && steady_now() >= limit_.at);
-      const std::int64_t fallback = otherwise_ >= 0 ? otherwise_ : timeout_;
-      if (passed && none_was_ready()) return static_cast<std::size_t>(fallback);
+      const bool passed = has_passed();
+      if (passed && none_was_ready()) return fallback();
       if (wait(passed)) return chosen_;
-      if (took_fallback_) return static_cast<std::size_t>(fallback);
+      if (took_fallback_) return fallback();
     }
   }
 
+  // The same for a coroutine, in parts. True: a case is chosen.
+  bool run_without_waiting() {
+    if (try_ready()) return true;
+    if (!has_passed() || !none_was_ready()) return false;
+    chosen_ = fallback();
+    return true;
+  }
+  // True: suspended, and nothing of the coroutine may be touched. What may throw is thrown with all
+  // locks let go.
+  bool suspend(coroutine_wait& wait, async_select_state& state, timer_node& timer) {
+    const bool passed = has_passed();
+    if (!passed && wait.must_exit()) {
+      state.outcome = async_outcome::exit;
+      return false;
+    }
+    switch (look_and_register(wait.who(), passed)) {
+      case found::ready: return false;
+      case found::fallback: chosen_ = fallback(); return false;
+      case found::nothing: break;
+    }
+    timer.at = limit_.at;
+    timer.sleeper = wait.who();
+    wait.commit(&selection::commit, this, limit_.is_never() ? nullptr : &timer);
+    return true;
+  }
+  // The word is claimed: unregisters. False: look again.
+  bool resume(std::uint32_t won, async_select_state& state, timer_node& timer) noexcept {
+    leave(timer, won == claim_retry);
+    if (won == claim_retry) return false;
+    if (won == claim_exit) {
+      state.outcome = async_outcome::exit;
+    } else {
+      note_winner(won);
+    }
+    return true;
+  }
+  void leave(timer_node& timer, bool looks_again) noexcept {
+    {
+      tsan_blind blind;
+      timer_wheel::remove(timer);
+    }
+    unlink_all(looks_again);
+  }
+  // Of one that looked again; nothing waits any more.
+  void drop_handles() noexcept {
+    for (std::uint32_t i = 0; holds_ && i < count_; ++i) {
+      if (is_on_channel(*cases_[i])) cases_[i]->on->release();
+    }
+    holds_ = false;
+  }
+  std::size_t chosen() const noexcept { return chosen_; }
+
  private:
+  WEFT_IN_BOTH bool has_passed() const noexcept {
+    return otherwise_ >= 0 || (timeout_ >= 0 && steady_now() >= limit_.at);
+  }
+  WEFT_IN_BOTH std::size_t fallback() const noexcept {
+    return static_cast<std::size_t>(otherwise_ >= 0 ? otherwise_ : timeout_);
+  }
+
   // Calls visit(case) for one random ready case after the other, until it returns true.
   template <class Visit>
   bool visit_ready_in_random_order(std::uint32_t ready, Visit visit) {
@@ -113,7 +179,7 @@ class selection {
     return a != attempt::would_wait;
   }
 
-  bool try_ready() {
+  WEFT_IN_BOTH bool try_ready() {
     return visit_ready_in_random_order(peek(), [](select_case_core& c) {
       if (c.kind == case_kind::source) return true;
       return has_gone_on(c, c.kind == case_kind::send ? c.on->try_send(c.node.element, *c.node.sender)
@@ -122,7 +188,7 @@ class selection {
   }
 
   // See one_instant. False: not sure.
-  bool none_was_ready() const noexcept {
+  WEFT_IN_BOTH bool none_was_ready() const noexcept {
     constexpr std::uint32_t most = 16;
     channel::stamp first[most];
     std::uint32_t n = 0;
@@ -149,7 +215,7 @@ class selection {
   // ---- With every lock
 
   // Lists the channels of the cases, each once, by address. A detached case's channel is gone.
-  void list_channels() noexcept {
+  WEFT_IN_BOTH void list_channels() noexcept {
     select_case_core* all = nullptr;
     for (std::uint32_t i = 0; i < count_; ++i) {
       select_case_core& c = *cases_[i];
@@ -221,9 +287,26 @@ class selection {
   }
 
   // True: a case went on. False: look again, or the fallback was taken.
-  bool wait(bool passed) {
+  WEFT_IN_BOTH bool wait(bool passed) {
     wait_scope scope("select");
     if (!passed) scope.check_exit();
+    switch (look_and_register(scope.who(), passed)) {
+      case found::ready: return true;
+      case found::fallback: took_fallback_ = true; return false;
+      case found::nothing: break;
+    }
+    const std::uint32_t won = scope.park(&selection::commit, this, limit_);
+    unlink_all(won == claim_retry);
+    if (won == claim_retry) return false;
+    wait_scope::rethrow(won);
+    note_winner(won);
+    return true;
+  }
+
+  enum class found { ready, fallback, nothing };
+
+  // With every lock, which are kept if nothing was found: then all cases are registered.
+  WEFT_IN_BOTH found look_and_register(waiter* who, bool passed) {
     list_channels();
     lock_all();
     struct unlock {
@@ -240,26 +323,24 @@ class selection {
                                     ? c.on->send_locked(c.node.element, *c.node.sender, locked.wakes)
                                     : c.on->receive_locked(c.node.element, locked.wakes));
         });
-    if (gone_on) return true;
-    if (passed) {
-      took_fallback_ = true;
-      return false;
-    }
-    link_all(scope.who());
+    if (gone_on) return found::ready;
+    if (passed) return found::fallback;
+    link_all(who);
     committed_.store(false, std::memory_order_relaxed);
     locked.self = nullptr;
-    const std::uint32_t won = scope.park(&selection::commit, this, limit_);
-    unlink_all();
-    if (won == claim_retry) return false;
-    wait_scope::rethrow(won);
+    return found::nothing;
+  }
+
+  // After a wait that a case or the time-out has won.
+  void note_winner(std::uint32_t won) noexcept {
     if (won == claim_timeout) {
       chosen_ = static_cast<std::size_t>(timeout_);
-      return true;
+      return;
     }
     chosen_ = won - claim_case;
     select_case_core& c = *cases_[chosen_];
     if (c.kind == case_kind::send) c.lost_by_close = c.node.closed;
-    return true;
+    if (c.on != nullptr) order_after(c.on);  // a tick's: see arm_locked in time/timer.cpp
   }
 
   std::uint32_t peek_channels() noexcept {
@@ -272,7 +353,7 @@ class selection {
     return ready;
   }
 
-  void link_all(waiter* who) noexcept {
+  WEFT_IN_BOTH void link_all(waiter* who) noexcept {
     // Of several cases on one channel each must be as likely to come first in its queue.
     constexpr std::uint32_t most = 64;
     std::uint32_t order[most];
@@ -296,20 +377,25 @@ class selection {
     }
   }
 
-  void unlink_all() noexcept {
+  // If it looks again, it keeps the channels from here on, since it stands in no queue meanwhile.
+  WEFT_IN_BOTH void unlink_all(bool looks_again) noexcept {
     for (backoff b; !committed_.load(std::memory_order_acquire);) b.wait();
     list_channels();
     lock_all();
     for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
       select_case_core& c = **at;
-      if (!is_on_channel(c)) continue;
-      if (get_place(c.node) == wait_node::place::detached) {
-        c.on = nullptr;  // gone: as the nil channel from now on
-      } else {
-        c.on->unlink_locked(c.node, direction_of(c));
+      if (!is_on_channel(c) || get_place(c.node) == wait_node::place::detached) continue;
+      c.on->unlink_locked(c.node, direction_of(c));
+      if (looks_again && !holds_ && !c.on->try_retain()) {
+        set_place(c.node, wait_node::place::detached);
       }
     }
     unlock_all_and_leave();
+    holds_ |= looks_again;
+    for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
+      // Gone: as the nil channel from now on.
+      if (get_place((*at)->node) == wait_node::place::detached) (*at)->on = nullptr;
+    }
     for (std::uint32_t i = 0; has_sources_ && i < count_; ++i) {
       select_case_core& c = *cases_[i];
       if (c.kind == case_kind::source) c.source->disarm(c);
@@ -322,17 +408,89 @@ class selection {
   std::int64_t timeout_ = -1;
   deadline limit_ = deadline::never();
   bool has_sources_ = false;
+  bool holds_ = false;  // a handle of each case's channel
   bool took_fallback_ = false;
   std::size_t chosen_ = 0;
   select_case_core* locks_ = nullptr;
   bool has_duplicates_ = false;
-  std::atomic<bool> committed_{true};
+  atomic<bool> committed_{true};
 };
+
+// What lies in the memory of an async_select_state, once begun.
+struct select_parts {
+  selection work;
+  timer_node timer;
+};
+static_assert(sizeof(select_parts) <= sizeof(async_select_state::parts));
+
+select_parts& parts_of(async_select_state& state) noexcept {
+  return *std::launder(reinterpret_cast<select_parts*>(state.parts));
+}
+
+bool finish_select(suspension& s, std::uint32_t won) noexcept {
+  auto& state = state_of<async_select_state>(s);
+  select_parts& parts = parts_of(state);
+  if (!parts.work.resume(won, state, parts.timer) && start_async(state, [&] {
+        if (parts.work.run_without_waiting()) return false;
+        coroutine_wait again(state);
+        return parts.work.suspend(again, state, parts.timer);
+      })) {
+    return false;
+  }
+  parts.work.drop_handles();
+  return true;
+}
+
+void withdraw_select(suspension& s) noexcept {
+  select_parts& parts = parts_of(state_of<async_select_state>(s));
+  parts.work.leave(parts.timer, false);
+  parts.work.drop_handles();
+}
+
+constexpr suspension_type selecting{"select", &finish_select, &withdraw_select};
 
 }  // namespace
 
 std::size_t select_among(select_case_core* const* cases, std::size_t count) {
   return selection(cases, count).run();
+}
+
+bool async_select_ready(async_select_state& state, select_case_core* const* cases,
+                        std::size_t count) {
+  auto* parts = ::new (static_cast<void*>(state.parts)) select_parts{selection(cases, count), {}};
+  return parts->work.run_without_waiting();
+}
+
+bool async_select_suspend(async_select_state& state, std::coroutine_handle<> who) noexcept {
+  return start_async(state, [&] {
+    select_parts& parts = parts_of(state);
+    coroutine_wait wait(state, who, selecting);
+    return parts.work.suspend(wait, state, parts.timer);
+  });
+}
+
+std::size_t async_select_resume(async_select_state& state) {
+  rethrow_async(state);
+  return parts_of(state).work.chosen();
+}
+
+async_select_cases::async_select_cases(std::span<select_case> cases) : cases_(cases) {}
+
+select_case_core* const* async_select_cases::prepare() {
+  if (cases_.size() > on_the_spot) many_ = std::make_unique<select_case_core*[]>(cases_.size());
+  select_case_core** cores = many_ != nullptr ? many_.get() : few_;
+  for (std::size_t i = 0; i < cases_.size(); ++i) {
+    if (cases_[i].self_ == nullptr) throw_select_misuse("async_select: a case was moved from");
+    cases_[i].self_->prepare();
+    cores[i] = &cases_[i].self_->core;
+  }
+  return cores;
+}
+
+void async_select_cases::finish(std::size_t chosen) { cases_[chosen].self_->finish(); }
+
+void end_wait(waiter* owner, std::uint32_t index) noexcept {
+  if (owner->word.claim(claim_case + index)) wake(owner);
 }
 
 void throw_closed_send() {

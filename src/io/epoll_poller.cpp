@@ -6,7 +6,9 @@
 // An entry belongs to a number in one poller and is never freed while the poller lives. Its lock
 // guards the waiters; events are dispatched under it, so a wait that has armed but not yet switched
 // away cannot be woken: its commit lets the lock go.
-// Order of locks: a select's channels, then an entry, then nothing.
+// A wait that ends with a context stands in two queues, linked under both locks, which the commit
+// lets go; the claim word decides between readiness, the context's end, a time-out and a close.
+// Order of locks: a select's channels, then an entry, then a context.
 // Proved by: tests/conformance/readiness_test.cpp, tests/stress/io_stress.cpp.
 #include "io/epoll_poller.hpp"
 
@@ -25,6 +27,8 @@
 #include <system_error>
 
 #include "base/futex.hpp"
+#include "base/sanitizer.hpp"
+#include "context/context.hpp"
 #include "io/wait.hpp"
 #include "park/park.hpp"
 #include "sched/current.hpp"
@@ -37,6 +41,8 @@ namespace detail {
 namespace {
 
 enum class event : std::uint8_t { read, write };
+
+constexpr std::uint32_t ended = claim_case + 1;  // claim: the wait's context is done
 
 [[noreturn]] void fail(const char* what, int fd) {
   throw std::system_error(last_error(), std::generic_category(),
@@ -247,7 +253,7 @@ class epoll_poller final : public poller {
   int epoll_ = -1;
   int wakeup_ = -1;
   std::atomic<std::size_t> waiting_{0};
-  std::atomic<bool> has_pwait2_{true};
+  std::atomic<bool> has_pwait2_{!on_valgrind()};
   std::atomic<entry*> chunks_[most_chunks] = {};
 };
 
@@ -255,7 +261,21 @@ epoll_poller& poller_of(runtime_core& core) noexcept {
   return static_cast<epoll_poller&>(*core.descriptors());
 }
 
-void unlock_entry(void* e) { static_cast<entry*>(e)->lock.unlock(); }
+// The locks that the commit of a wait lets go.
+struct wait_locks {
+  entry* e;
+  cancelable_state* ends_with;  // may be null
+};
+
+void unlock_wait(void* argument) {
+  const wait_locks locks = *static_cast<wait_locks*>(argument);
+  if (locks.ends_with != nullptr) locks.ends_with->lock.unlock();
+  locks.e->lock.unlock();
+}
+
+wait_status status_of(context_error error) noexcept {
+  return error == context_error::deadline_exceeded ? wait_status::timeout : wait_status::cancelled;
+}
 
 // Without waiting; negative: not open.
 int poll_now(int fd, event what) noexcept {
@@ -265,7 +285,10 @@ int poll_now(int fd, event what) noexcept {
   return n > 0 ? 1 : 0;
 }
 
-wait_status wait_for(int fd, event what, deadline limit, const std::atomic<std::uint32_t>* closing) {
+wait_status wait_for(int fd, event what, const wait_limit& given,
+                     const std::atomic<std::uint32_t>* closing) {
+  const deadline limit = given.get();
+  cancelable_state* ends_with = context_access::canceler(given.ends_with());
   const int ready = fd < 0 ? -1 : poll_now(fd, what);
   if (ready > 0) return wait_status::ready;
   if (ready < 0) {
@@ -273,6 +296,9 @@ wait_status wait_for(int fd, event what, deadline limit, const std::atomic<std::
     fail(what == event::read ? "wait_readable" : "wait_writable", fd);
   }
   if (limit.is_none() || (!limit.is_never() && steady_now() >= limit.at)) return wait_status::timeout;
+  if (ends_with != nullptr && ends_with->error() != context_error::none) {
+    return status_of(ends_with->error());
+  }
   wait_scope scope(what == event::read ? "descriptor to be readable" : "descriptor to be writable");
   scope.check_exit();
   epoll_poller& poller = poller_of(current_core());
@@ -294,20 +320,37 @@ wait_status wait_for(int fd, event what, deadline limit, const std::atomic<std::
       *thread_errno() = error;
       fail(what == event::read ? "wait_readable" : "wait_writable", fd);
   }
-  const std::uint32_t won = scope.park(&unlock_entry, &e, limit);
+  wait_node end_node;
+  end_node.owner = node.owner;
+  end_node.index = ended - claim_case;
+  if (ends_with != nullptr) {
+    if (!lock_unless_done(*ends_with)) {
+      poller.remove_locked(e, what, node);
+      e.lock.unlock();
+      return status_of(ends_with->error());
+    }
+    ends_with->waits.push_back(&end_node);
+  }
+  wait_locks locks{&e, ends_with};
+  const std::uint32_t won = scope.park(&unlock_wait, &locks, limit);
   if (won != claim_case && won != claim_cancelled) {
     std::lock_guard guard(e.lock);
     poller.remove_locked(e, what, node);
   }
+  if (ends_with != nullptr && won != ended) unlink_wait(*ends_with, end_node);
   wait_scope::rethrow(won);
-  return won == claim_case        ? wait_status::ready
-         : won == claim_cancelled ? wait_status::cancelled
-                                  : wait_status::timeout;
+  switch (won) {
+    case claim_case: return wait_status::ready;
+    case claim_cancelled: return wait_status::cancelled;
+    case ended: return status_of(ends_with->error());
+    default: return wait_status::timeout;
+  }
 }
 
 // A descriptor as a case of a select.
 struct descriptor_source final : case_source {
   explicit constexpr descriptor_source(event e) noexcept : what(e) {}
+  void prepare(select_case_core&) override { current_core(); }
   bool is_ready(select_case_core& c) override { return poll_now(c.descriptor, what) != 0; }
   void arm(select_case_core& c) override {
     epoll_poller& poller = poller_of(current_core());
@@ -351,7 +394,7 @@ case_source& writable_source() noexcept {
   return source;
 }
 
-wait_status wait_descriptor(int fd, bool to_write, deadline limit,
+wait_status wait_descriptor(int fd, bool to_write, const wait_limit& limit,
                             const std::atomic<std::uint32_t>* closing) {
   return wait_for(fd, to_write ? event::write : event::read, limit, closing);
 }
@@ -359,10 +402,10 @@ wait_status wait_descriptor(int fd, bool to_write, deadline limit,
 }  // namespace detail
 
 wait_status wait_readable(int fd, wait_limit limit) {
-  return detail::wait_for(fd, detail::event::read, limit.get(), nullptr);
+  return detail::wait_for(fd, detail::event::read, limit, nullptr);
 }
 wait_status wait_writable(int fd, wait_limit limit) {
-  return detail::wait_for(fd, detail::event::write, limit.get(), nullptr);
+  return detail::wait_for(fd, detail::event::write, limit, nullptr);
 }
 
 void cancel_waits(int fd) {

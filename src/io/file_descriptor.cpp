@@ -2,7 +2,8 @@
 //
 // Each call tries first and waits only when the system says that it would block. A descriptor in
 // blocking mode never gets a call that may block: RWF_NOWAIT where it works, else poll(2) first and
-// at most PIPE_BUF bytes.
+// at most PIPE_BUF bytes. A regular file never says that it would block: what the page cache cannot
+// do at once (RWF_NOWAIT) is done on a thread of the blocking pool.
 //
 // users_: how many calls are inside, and closing_bit. close() sets the bit and cancels the waits;
 // the last to leave closes the number, so that no call meets a number that was used again.
@@ -24,6 +25,7 @@
 #include <utility>
 
 #include "base/spin_lock.hpp"
+#include "blocking/blocking_pool.hpp"
 #include "io/wait.hpp"
 #include "switch/thread_local.hpp"
 #include "weft/io.hpp"
@@ -63,8 +65,23 @@ bool ready_now(int fd, short events) noexcept {
 // Gives a count or a negative error; -EAGAIN: it would block.
 ssize_t result_of(ssize_t n) noexcept { return n >= 0 ? n : -last_error(); }
 
+// What cannot be done at once, where this thread may block.
+template <class F>
+ssize_t on_blocking_thread(F call) noexcept {
+  ssize_t n = 0;
+  auto body = [&] { n = result_of(call()); };
+  run_on_blocking_thread(function_view(body));
+  return n;
+}
+
 ssize_t try_read(int fd, kind k, std::span<std::byte> into) noexcept {
   switch (k) {
+    case regular: {
+      iovec v{into.data(), into.size()};
+      const ssize_t n = preadv2(fd, &v, 1, -1, RWF_NOWAIT);
+      if (n >= 0) return n;
+      return on_blocking_thread([&] { return ::read(fd, into.data(), into.size()); });
+    }
     case socket: return result_of(recv(fd, into.data(), into.size(), MSG_DONTWAIT));
     case blocking_mode: {
       iovec v{into.data(), into.size()};
@@ -104,6 +121,11 @@ ssize_t try_write(int fd, kind k, std::span<const std::byte> from) noexcept {
   }
   static std::atomic<bool> has_no_signal{true};
   iovec v{const_cast<std::byte*>(from.data()), from.size()};
+  if (k == regular) {
+    const ssize_t n = pwritev2(fd, &v, 1, -1, RWF_NOWAIT);
+    if (n >= 0) return n;
+    return on_blocking_thread([&] { return ::write(fd, from.data(), from.size()); });
+  }
   const int no_wait = k == blocking_mode ? RWF_NOWAIT : 0;
   if (has_no_signal.load(std::memory_order_relaxed)) {
     ssize_t n = result_of(pwritev2(fd, &v, 1, -1, RWF_NOSIGNAL | no_wait));
@@ -149,8 +171,8 @@ struct descriptor_use {
   descriptor_use(const descriptor_use&) = delete;
   descriptor_use& operator=(const descriptor_use&) = delete;
 
-  void wait(bool to_write, wait_limit limit) {
-    switch (wait_descriptor(fd, to_write, limit.get(), &of.users_)) {
+  void wait(bool to_write, const wait_limit& limit) {
+    switch (wait_descriptor(fd, to_write, limit, &of.users_)) {
       case wait_status::ready: return;
       case wait_status::timeout: fail(ETIMEDOUT, what, fd);
       case wait_status::cancelled: break;
@@ -158,7 +180,7 @@ struct descriptor_use {
     fail((of.users_.load(std::memory_order_acquire) & closing_bit) != 0 ? EBADF : ECANCELED, what, fd);
   }
 
-  std::size_t read(std::span<std::byte> into, wait_limit limit) {
+  std::size_t read(std::span<std::byte> into, const wait_limit& limit) {
     if (!of.held_.empty()) {
       const std::size_t n = std::min(into.size(), of.held_.size());
       std::memcpy(into.data(), of.held_.data(), n);
@@ -175,7 +197,7 @@ struct descriptor_use {
       }
     }
   }
-  std::size_t write_some(std::span<const std::byte> from, wait_limit limit) {
+  std::size_t write_some(std::span<const std::byte> from, const wait_limit& limit) {
     for (;;) {
       const ssize_t n = try_write(fd, how, from);
       if (n >= 0) return static_cast<std::size_t>(n);

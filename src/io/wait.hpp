@@ -12,7 +12,7 @@ namespace weft::detail {
 inline constexpr std::uint32_t closing_bit = 0x80000000;
 
 // As wait_readable and wait_writable; `cancelled` too if the word says closing.
-wait_status wait_descriptor(int fd, bool to_write, deadline limit,
+wait_status wait_descriptor(int fd, bool to_write, const wait_limit& limit,
                             const std::atomic<std::uint32_t>* closing);
 
 }  // namespace weft::detail

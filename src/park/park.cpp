@@ -1,6 +1,7 @@
 #include "park/park.hpp"
 
 #include "base/futex.hpp"
+#include "sched/suspension.hpp"
 #include "weft/runtime.hpp"
 
 namespace weft::detail {
@@ -45,9 +46,12 @@ void wake(waiter* w) noexcept {
     tsan_blind blind;
     goroutine* g = goroutine_of(w);
     g->core.load(std::memory_order_relaxed)->ready(g);
+  } else if (w->kind == waiter_kind::coroutine) {
+    tsan_blind blind;
+    runtime_core::resume(*suspension_of(w), runtime_core::resume_order::soon);
   } else {
     // The thread may be gone with its frame as soon as it sees the store.
-    std::atomic<std::uint32_t>* ready = &w->ready;
+    atomic<std::uint32_t>* ready = &w->ready;
     ready->store(1, std::memory_order_release);
     futex_wake(ready);
   }

@@ -127,8 +127,8 @@ WEFT_SWITCHING std::uint32_t wait_scope::park_goroutine(unlock_function unlock, 
 [[noreturn]] void throw_goroutine_exit();
 
 // Claims a goroutine's wait for a partner that runs on w. The locked instruction is left out where
-// only the end of a run competes, which is as rare as a barrier of the whole process: it announces
-// itself, passes that barrier and waits until no worker is in here.
+// only the end of a run or a dump competes, which is as rare as a barrier of the whole process: it
+// announces itself, passes that barrier and waits until no worker is in here.
 WEFT_SWITCHING bool claim_from(worker* w, waiter* owner, std::uint32_t value) noexcept {
   if (!owner->partners_exclude_each_other ||
       goroutine_of(owner)->core.load(std::memory_order_relaxed) != w->core) [[unlikely]] {
@@ -136,7 +136,8 @@ WEFT_SWITCHING bool claim_from(worker* w, waiter* owner, std::uint32_t value) no
   }
   w->claiming.store(true, std::memory_order_relaxed);
   light_barrier();  // pairs with heavy_barrier in decide_all_waits()
-  const bool won = w->core->is_ending() ? owner->word.claim(value) : owner->word.claim_alone(value);
+  const bool won =
+      w->core->partners_compete() ? owner->word.claim(value) : owner->word.claim_alone(value);
   w->claiming.store(false, std::memory_order_release);
   return won;
 }
@@ -150,6 +151,7 @@ struct node_list {
   wait_node* last = nullptr;
 
   void push_back(wait_node* n) noexcept {
+    plain_access(this);
     set_place(*n, wait_node::place::linked);
     n->next = nullptr;
     n->previous = last;
@@ -157,6 +159,7 @@ struct node_list {
     last = n;
   }
   void push_front(wait_node* n) noexcept {
+    plain_access(this);
     set_place(*n, wait_node::place::linked);
     n->previous = nullptr;
     n->next = first;
@@ -164,6 +167,7 @@ struct node_list {
     first = n;
   }
   void remove(wait_node* n) noexcept {
+    plain_access(this);
     set_place(*n, wait_node::place::outside);
     (n->previous != nullptr ? n->previous->next : first) = n->next;
     (n->next != nullptr ? n->next->previous : last) = n->previous;

@@ -1,4 +1,4 @@
-// What a runtime says of its goroutines: names, dumps, uncaught exceptions, deadlocks.
+// What a runtime says of its goroutines: names, uncaught exceptions, deadlocks.
 #include <dirent.h>
 
 #include <chrono>
@@ -7,8 +7,6 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
-#include <ostream>
-#include <sstream>
 #include <string>
 
 #include "park/park.hpp"
@@ -27,9 +25,7 @@ constinit spin_lock names_lock;  // guards goroutine::name of all, for dumps bes
 std::terminate_handler next_terminate_handler = nullptr;
 
 std::string describe(const goroutine* g) {
-  std::string text = "goroutine " + std::to_string(g->id.load(std::memory_order_relaxed));
-  if (const std::string name = name_of(g); !name.empty()) text += " \"" + name + "\"";
-  return text;
+  return detail::describe(g, g->id.load(std::memory_order_relaxed));
 }
 
 std::string message_of(const std::exception_ptr& error) {
@@ -81,6 +77,12 @@ void forget_name(goroutine* g) noexcept {
   delete old;
 }
 
+std::string describe(const goroutine* g, std::uint64_t id) {
+  std::string text = "goroutine " + std::to_string(id);
+  if (const std::string name = name_of(g); !name.empty()) text += " \"" + name + "\"";
+  return text;
+}
+
 std::string name_of(const goroutine* g) {
   tsan_blind blind;
   std::lock_guard guard(names_lock);
@@ -110,18 +112,6 @@ void report_uncaught(const options& o, std::exception_ptr error, std::string_vie
 void handle_uncaught(goroutine* g, runtime_core& core) noexcept {
   const std::string name = name_of(g);
   report_uncaught(core.settings(), std::current_exception(), name);
-}
-
-// ---- Dump ----------------------------------------------------------------------------------
-
-void dump_to_stderr() noexcept {
-  try {
-    std::ostringstream text;
-    dump(text);
-    std::fputs(text.str().c_str(), stderr);
-  } catch (...) {
-    std::fputs("weft: no memory for a dump\n", stderr);
-  }
 }
 
 // ---- Deadlock ------------------------------------------------------------------------------
@@ -167,34 +157,6 @@ bool check_deadlock(runtime_core& core) {
 
 using namespace detail;
 
-void dump(std::ostream& out) {
-  tsan_blind blind;
-  const std::int64_t now = steady_now();
-  for (stack_pool* pool = stack_pool::first_pool(); pool != nullptr; pool = pool->next_pool()) {
-    pool->for_each_block([&](void* block) {
-      const auto* g = static_cast<const goroutine*>(block);
-      if (g->state.load(std::memory_order_acquire) == goroutine_state::none) return;
-      const std::uint32_t word = g->wait.word.value();
-      out << describe(g)
-          << (word == claim_none                         ? ": running"
-              : word == claim_open || word == claim_held ? ": parked"
-                                                         : ": runnable");
-      if (word == claim_open || word == claim_held) {
-        const char* what = g->waits_for.load(std::memory_order_relaxed);
-        const std::int64_t ms = (now - g->waits_since.load(std::memory_order_relaxed)) / 1'000'000;
-        out << " in " << (what != nullptr ? what : "a wait") << " for " << (ms > 0 ? ms : 0) << " ms";
-      }
-      out << '\n';
-    });
-  }
-  for (runtime_core* c = first_core(); c != nullptr; c = c->next_core) {
-    if (!c->in_use) continue;
-    if (const std::size_t n = c->unstarted(); n != 0) {
-      out << n << (n == 1 ? " goroutine has" : " goroutines have") << " not started yet\n";
-    }
-  }
-}
-
 namespace this_goroutine {
 
 void name(std::string text) {
@@ -206,6 +168,7 @@ void name(std::string text) {
     tsan_blind blind;
     std::lock_guard guard(names_lock);
     old = std::exchange(w->current->name, fresh);
+    w->current->has_extras = true;
   }
   delete old;
 }

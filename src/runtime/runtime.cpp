@@ -24,6 +24,7 @@
 
 #include "io/epoll_poller.hpp"
 #include "park/park.hpp"
+#include "sched/locals.hpp"
 #include "time/timer.hpp"
 #include "weft/go.hpp"
 
@@ -124,6 +125,9 @@ options resolve(options o) {
   if (o.stack_size > std::size_t{1} << 40) {
     throw std::invalid_argument("weft::options::stack_size is larger than a terabyte");
   }
+  if (const char* text = std::getenv("WEFT_DUMP_ON_SIGQUIT"); text != nullptr) {
+    o.dump_on_sigquit |= std::string_view(text) == "1";
+  }
   if (o.seed == 0) o.seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   return o;
 }
@@ -138,10 +142,14 @@ runtime_core& start_core(const options& o, bool (*on_deadlock)(runtime_core&) = 
   // TSan sees this lock: the core that is given out again was another owner's before.
   runtime_core& core = acquire_core();
   tsan_blind blind;  // workers read what is set up here without an order that TSan knows
+  bool asks = false;
   try {
+    if (resolved.dump_on_sigquit) ask_for_dumps();
+    asks = resolved.dump_on_sigquit;
     core.on_deadlock = on_deadlock;
     core.start(resolved, make_poller());
   } catch (...) {
+    if (asks) ask_no_more();
     release_core(core);
     throw;
   }
@@ -168,6 +176,8 @@ void perform(main_task& task) {
   } catch (...) {
     task.error = std::current_exception();
   }
+  // Its locals are gone before the run ends, as if they were its function's.
+  end_locals(current_worker()->current);
   if (task.is_main) task.core->main_goroutine.store(nullptr);
 }
 
@@ -202,11 +212,12 @@ void end_core(runtime_core& core) {
   const std::int64_t a_moment = clean ? 60'000'000'000 : 100'000'000;
   clean &= core.stop_workers(steady_now() + a_moment);
   adopt_timers(core.leftover_timers());
+  if (core.settings().dump_on_sigquit) ask_no_more();
   if (!clean) return;  // never used again
   release_core(core);
 }
 
-seed* make_task_seed(main_task& task, bool internal, void (*at_end)(main_task&)) {
+callable_seed* make_task_seed(main_task& task, void (*at_end)(main_task&)) {
   struct body {
     main_task* task;
     void (*at_end)(main_task&);
@@ -215,8 +226,8 @@ seed* make_task_seed(main_task& task, bool internal, void (*at_end)(main_task&))
       at_end(*task);
     }
   };
-  seed* s = make_detached_seed(body{&task, at_end});
-  s->internal = internal;
+  callable_seed* s = make_detached_seed(body{&task, at_end});
+  s->kind = seed_kind::internal;
   return s;
 }
 
@@ -258,7 +269,7 @@ void run_to_end(const options& o, function_view body) {
     ~leave() { threads_in_run.fetch_sub(1); }
   } at_end;
   main_task task{body, nullptr, true};
-  seed* first = make_task_seed(task, true, [](main_task& t) {
+  callable_seed* first = make_task_seed(task, [](main_task& t) {
     runtime_core& c = *t.core;
     c.begin_to_end();  // from here on nothing starts
     order_before(&t);
@@ -289,7 +300,7 @@ void run_and_wait(runtime_core& core, function_view body) {
   struct start {
     runtime_core* core;
     seed* s;
-  } starting{&core, make_task_seed(task, true, [](main_task& t) {
+  } starting{&core, make_task_seed(task, [](main_task& t) {
                waiter* w = t.waits;
                if (w->word.claim(claim_case)) wake(w);
              })};
@@ -323,21 +334,21 @@ runtime_stats stats_of(const runtime_core& core) {
 
 // ---- Seeds ---------------------------------------------------------------------------------
 
-seed* allocate_seed() {
-  seed* s = nullptr;
+callable_seed* allocate_seed() {
+  callable_seed* s = nullptr;
   {
     tsan_blind blind;
     worker* w = current_worker();
     s = w != nullptr ? w->seeds.take() : seed_pool::take_shared();
   }
   if (s == nullptr) throw std::bad_alloc();
-  s->internal = false;
+  s->kind = seed_kind::user;
   return s;
 }
 
-void recycle_seed(seed* s) noexcept { recycle_seed(current_worker(), s); }
+void recycle_seed(callable_seed* s) noexcept { recycle_seed(current_worker(), s); }
 
-void recycle_seed(worker* w, seed* s) noexcept {
+void recycle_seed(worker* w, callable_seed* s) noexcept {
   tsan_blind blind;
   if (w != nullptr) {
     w->seeds.give_back(s);
@@ -366,7 +377,7 @@ void submit_seed(seed* s) {
 }
 
 void submit_seed(runtime_core& core, seed* s) {
-  if (core.is_ending() && !s->internal) [[unlikely]] {
+  if (core.is_ending() && s->kind == seed_kind::user) [[unlikely]] {
     core.wait_until_decided();
     exit_guard guard;
     s->invoke(s, current_worker(), seed_action::discard);
@@ -406,6 +417,16 @@ runtime_stats stats() { return stats_of(current_core()); }
 std::size_t num_goroutines() { return current_core().alive(); }
 unsigned workers() { return current_core().worker_count(); }
 
+void set_workers(unsigned n) {
+  runtime_core& core = current_core();
+  if (n == 0 || n > core.most_workers()) {
+    throw std::invalid_argument("weft::set_workers: " + std::to_string(n) +
+                                " is not from 1 to options::max_threads, which is " +
+                                std::to_string(core.most_workers()));
+  }
+  core.set_workers(n);
+}
+
 void yield() {
   worker* w = current_worker();
   if (w == nullptr) {
@@ -427,14 +448,29 @@ void exit_goroutine() {
   throw_goroutine_exit();
 }
 
-exit_guard::exit_guard() noexcept : goroutine_(nullptr) {
-  if (worker* w = current_worker(); w != nullptr && w->current != nullptr) {
-    goroutine_ = w->current;
-    ++w->current->exit_guards;
-  }
+exit_guard::exit_guard() noexcept : goroutine_(this_goroutine::id()) {
+  if (goroutine_ != 0) ++current_worker()->current->exit_guards;
 }
 exit_guard::~exit_guard() {
-  if (goroutine_ != nullptr) --static_cast<goroutine*>(goroutine_)->exit_guards;
+  // Another goroutine, in a coroutine that awaited meanwhile: the guard ended with its goroutine.
+  if (goroutine_ != 0 && goroutine_ == this_goroutine::id()) {
+    --current_worker()->current->exit_guards;
+  }
+}
+
+pinned::pinned() : goroutine_(this_goroutine::id()) {
+  if (goroutine_ == 0) return;
+  worker* w = current_worker();
+  goroutine* self = w->current;
+  if (self->pins == 0) w->core->pin(w, self);
+  ++self->pins;
+  self->has_extras = true;  // so that its end unpins it, should this object be leaked
+}
+pinned::~pinned() {
+  // Another goroutine: as with exit_guard.
+  if (goroutine_ == 0 || goroutine_ != this_goroutine::id()) return;
+  worker* w = current_worker();
+  if (--w->current->pins == 0) w->core->unpin(w, w->current);
 }
 
 namespace this_goroutine {

@@ -18,6 +18,8 @@ bool others_are_quiescent(const runtime_core&) noexcept;
 
 // A copy of a goroutine's name; safe against its end and its renaming.
 std::string name_of(const goroutine*);
+// "goroutine 12 "its name"".
+std::string describe(const goroutine*, std::uint64_t id);
 
 // The process's counters that belong to no runtime.
 extern std::atomic<std::size_t> abandoned_goroutines;
@@ -27,6 +29,10 @@ extern std::atomic<unsigned> threads_in_run;  // that wait for a run to end
 void report_uncaught(const options&, std::exception_ptr, std::string_view goroutine) noexcept;
 void install_terminate_handler() noexcept;
 void dump_to_stderr() noexcept;
+
+// While anybody asks, SIGQUIT prints the dump. Throws std::system_error.
+void ask_for_dumps();
+void ask_no_more() noexcept;
 
 // Called by a worker when its runtime is quiescent; true: main was woken with deadlock_error.
 bool check_deadlock(runtime_core&);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include "base/spin_lock.hpp"
@@ -19,7 +20,8 @@ namespace weft::detail {
 enum claim_value : std::uint32_t {
   claim_none = 0,    // not waiting
   claim_open = 1,    // waiting, may be claimed
-  claim_held = 2,    // for a moment, by a channel's destructor that detaches the waiter's node
+  claim_held = 2,    // for a moment: a channel's destructor detaches the waiter's node, or a dump
+                     // looks at the stack; who wants to claim it waits until that is over
   claim_timeout = 3,
   claim_exit = 4,      // the run ends
   claim_retry = 5,     // the partner's part failed: look again
@@ -46,7 +48,7 @@ class claim_word {
     return true;
   }
 
-  // For the destructor of a channel's last handle: keeps others from claiming until unhold.
+  // For the destructor of a channel's last handle, and dumps: keeps others from claiming until unhold.
   bool hold() noexcept { return claim(claim_held); }
   void unhold() noexcept { word_.store(claim_open, std::memory_order_release); }
 
@@ -69,15 +71,16 @@ class claim_word {
   }
 
  private:
-  std::atomic<std::uint32_t> word_{claim_none};
+  atomic<std::uint32_t> word_{claim_none};
 };
 
-enum class waiter_kind : std::uint8_t { goroutine, thread };
+enum class waiter_kind : std::uint8_t { goroutine, thread, coroutine };
 
-// Who waits. A goroutine's lies in its control block, a thread's in the frame of its wait.
+// Who waits. A goroutine's lies in its control block, a thread's in the frame of its wait, a
+// coroutine's in its awaiter (suspension.hpp).
 struct waiter {
   claim_word word;
-  std::atomic<std::uint32_t> ready{0};  // a thread's futex: 1, it may go on
+  atomic<std::uint32_t> ready{0};  // a thread's futex: 1, it may go on
   waiter_kind kind = waiter_kind::goroutine;
   // One node, no timer: only partners, who hold the lock of its queue, and the end of the run can
   // claim it.

@@ -31,10 +31,10 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   tsan_blind blind;
   options_ = o;
   poller_ = std::move(p);
-  nominal_ = o.workers;
   stack_pool_ = &stack_pool::of_size(o.stack_size);
   first_seed_ = o.seed;
-  most_workers_ = std::max(o.max_threads, nominal_);
+  nominal_.store(o.workers, std::memory_order_relaxed);
+  most_workers_ = std::max(o.max_threads, o.workers);
   if (most_workers_ > room_) {
     auto array = std::make_unique<std::atomic<worker*>[]>(most_workers_);
     for (unsigned i = 0; i < storage_.size(); ++i) array[i] = storage_[i].get();
@@ -46,18 +46,21 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   searching_ = 0;
   watcher_ = nullptr;
   stuck_ = 0;
-  extra_ = 0;
+  pinned_ = 0;
+  active_ = o.workers;
+  resting_ = 0;
+  rivals_.fetch_and(~ending_bit);
   refused_ = 0;
   idle_ = retired_ = nullptr;
   idle_count_ = 0;
-  spawned_outside_ = 0;
+  spawned_outside_ = ended_outside_ = 0;
   main_goroutine = nullptr;
   monitor_sleeps_ = false;
   made_ = 0;
-  while (made_ < nominal_) make_worker(made_);
+  while (made_ < o.workers) make_worker(made_);
   phase_.store(phase::running, std::memory_order_release);
   // Worker 0 comes first out of the idle list; the others' threads start with the work.
-  for (unsigned i = nominal_; i-- > 1;) push_idle(at(i));
+  for (unsigned i = o.workers; i-- > 1;) push_idle(at(i));
   if (!start_thread(at(0))) {
     phase_ = phase::stopped;
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
@@ -70,7 +73,6 @@ worker* runtime_core::make_worker(unsigned index) {
   worker* w = storage_[index].get();
   w->core = this;
   w->index = index;
-  w->extra = index >= nominal_;
   w->random.set(first_seed_ + index);
   w->until_look.store(worker::picks_a_look, std::memory_order_relaxed);
   w->searching = false;
@@ -78,6 +80,7 @@ worker* runtime_core::make_worker(unsigned index) {
   w->moves = w->spawned = w->ended = w->steals = 0;
   w->signal = 0;
   w->stuck = false;
+  w->pinned = nullptr;
   w->state = worker_state::unstarted;
   w->left = 1;
   w->in_idle_list = false;
@@ -127,9 +130,13 @@ void run_worker(worker* w) {
   w->coarse_now.store(steady_now(), std::memory_order_relaxed);
   for (;;) {
     runnable next;
-    if (w->until_look.load(std::memory_order_relaxed) != 0) next = core.pick(w);
-    if (!next && w->until_look.load(std::memory_order_relaxed) == 0) next = core.look_around(w);
-    if (!next) next = core.find_work(w);
+    if (w->pinned.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
+      next = core.wait_for_pinned(w);
+    } else {
+      if (w->until_look.load(std::memory_order_relaxed) != 0) next = core.pick(w);
+      if (!next && w->until_look.load(std::memory_order_relaxed) == 0) next = core.look_around(w);
+      if (!next) next = core.find_work(w);
+    }
     if (!next) break;
     goroutine* to = next.fresh != nullptr ? core.bind(w, next.fresh) : next.started;
     if (to != nullptr) {
@@ -209,7 +216,7 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
 // The same stack, another goroutine.
 void runtime_core::rebirth(worker* w, goroutine* g, seed* s) noexcept {
   g->birth = s;
-  g->is_internal = s->internal;
+  g->kind = s->kind;
   g->unwinds_by_exit = false;
   g->exit_guards = 0;
   g->waits_for.store(nullptr, std::memory_order_relaxed);
@@ -314,7 +321,7 @@ runnable runtime_core::take_global(worker* w) noexcept {
   {
     std::lock_guard guard(global_lock_);
     // A fair share, so that the others find some, too.
-    const std::uint32_t share = nominal_;
+    const std::uint32_t share = nominal_.load(std::memory_order_relaxed);
     part.woken = global_woken_.cut(std::min(global_woken_.count / share + 1, 64u));
     if (part.woken.count == 0) {
       part.fresh = global_fresh_.cut(std::min(global_fresh_.count / share + 1, 512u));
@@ -344,6 +351,8 @@ void runtime_core::add_timer(timer_node& node) noexcept {
       if (w->in_idle_list && !w->retired) {
         guard.unlock();
         if (remove_idle(w)) wake_worker(w, false);
+      } else {
+        poke_pinned(w);
       }
     }
   }
@@ -354,7 +363,7 @@ void runtime_core::add_timer(timer_node& node) noexcept {
 
 std::size_t runtime_core::alive() const noexcept {
   // Ends first: what ends meanwhile is counted as alive, and nothing as ended that had not begun.
-  std::uint64_t ended = 0;
+  std::uint64_t ended = ended_outside_.load(std::memory_order_acquire);
   std::uint64_t spawned = 0;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
@@ -378,7 +387,7 @@ std::size_t runtime_core::unstarted() const noexcept {
 runtime_stats runtime_core::stats() const noexcept {
   tsan_blind blind;
   runtime_stats s;
-  s.workers = nominal_;
+  s.workers = worker_count();
   s.goroutines = alive();
   std::size_t busy = 0;
   s.spawned = spawned_outside_.load(std::memory_order_relaxed);

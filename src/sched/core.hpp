@@ -13,6 +13,9 @@
 //   over what stands in the queue of a worker that has not moved. The monitor does the rest: a
 //   worker that a goroutine keeps (a blocking call, a long computation) while work waits is
 //   compensated by a stand-in thread until it moves again.
+// How many. active_ workers take part: those that set_workers asks for (nominal_), and one for each
+//   that is kept from taking part, stuck or pinned. Whoever finds more than that retires.
+// pinned: a worker whose goroutine keeps its thread runs nothing else (src/sched/pinning.cpp).
 //
 // Memory of a core is never freed and its workers stay: a waker may push to a core that just ends.
 // Proved by: tests/stress/, tests/unit/scheduler_test.cpp.
@@ -22,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -32,10 +36,13 @@
 #include "sched/poller.hpp"
 #include "sched/run_queue.hpp"
 #include "sched/seed_pool.hpp"
+#include "sched/suspension.hpp"
 #include "sched/timer_wheel.hpp"
 #include "weft/runtime.hpp"
 
 namespace weft::detail {
+
+struct stack_trace;
 
 // What runs on the other side of a switch, before anything else: it makes the goroutine that
 // switched away visible to others (unlocks what it holds, requeues it, frees its stack). It reads
@@ -43,7 +50,7 @@ namespace weft::detail {
 using commit_function = void (*)(worker* now_on, goroutine* from, void* argument);
 
 // A worker's thread as others see it.
-enum class worker_state : std::uint32_t { unstarted, running, idle };
+enum class worker_state : std::uint32_t { unstarted, running, idle, kept };  // kept: see pinning.cpp
 
 struct alignas(64) worker {
   static constexpr std::uint32_t stack_cache = 64;
@@ -62,7 +69,6 @@ struct alignas(64) worker {
   std::uint64_t end_id = 0;
   small_random random;
   bool searching = false;           // counted in core->searching_
-  bool extra = false;               // a stand-in
   std::int64_t last_poll = 0;
   unsigned index = 0;
   std::atomic<std::uint32_t> left{0};  // 1: its thread is at its end
@@ -98,6 +104,7 @@ struct alignas(64) worker {
   bool retired = false;                              // a stand-in that is not needed; as above
   bool in_idle_list = false;                         // guarded by core->idle_lock_
   std::atomic<bool> stuck{false};                    // marked by the monitor, cleared by itself
+  std::atomic<goroutine*> pinned{nullptr};           // the one that keeps it; by its own thread
   std::uint64_t seen_moves = 0;                      // by the monitor
   std::uint64_t watched_moves = 0;                   // by the watcher
   std::thread thread;
@@ -121,13 +128,34 @@ class runtime_core {
     if (w->queue.push_next(g)) work_added();
   }
   void add_timer(timer_node&) noexcept;    // from any thread
+  // Coroutines, from any thread; see suspended.cpp.
+  void count_suspended(suspension&) noexcept;  // before its claim word opens
+  void link_suspended(suspension&) noexcept;   // after that count, before the word opens
+  enum class resume_order { soon, after_others };
+  static void resume(suspension&, resume_order) noexcept;  // whose claim was won
+  // By who destroys it. False: its wait was completed by somebody else.
+  static bool withdraw(suspension&) noexcept;
+  template <class Visit>
+  void for_each_suspended(Visit visit) noexcept {  // under spin locks
+    suspended_.for_each([&](const suspension& s) {
+      visit(s);
+      return false;
+    });
+  }
   void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
   void wake_monitor() noexcept;
   void start_monitor();                    // on a thread of its own
   void stop_monitor() noexcept;
+  void set_workers(unsigned);              // from any thread, 1 ... most_workers()
+  void pin(worker*, goroutine* self);      // throws std::system_error: no thread is left
+  void unpin(worker*, goroutine* self) noexcept;
+  void yield_pinned(worker*) noexcept;
 
   // The end of a run. Called by the thread that owns the runtime.
-  void begin_to_end() noexcept { phase_.store(phase::deciding, std::memory_order_seq_cst); }
+  void begin_to_end() noexcept {
+    rivals_.fetch_or(ending_bit, std::memory_order_seq_cst);
+    phase_.store(phase::deciding, std::memory_order_seq_cst);
+  }
   void decide_all_waits() noexcept;        // phase deciding: claims every parked goroutine, then
                                            // phase unwinding: readies them
   bool wait_until_empty(std::int64_t until) noexcept;
@@ -145,11 +173,23 @@ class runtime_core {
     for (backoff b; current_phase() == phase::deciding;) b.wait();
   }
   const options& settings() const noexcept { return options_; }
-  unsigned worker_count() const noexcept { return nominal_; }
+  unsigned worker_count() const noexcept { return nominal_.load(std::memory_order_relaxed); }
+  unsigned most_workers() const noexcept { return most_workers_; }
+  // Whether others than a wait's partners may claim it: the run ends, or a dump holds goroutines.
+  // See claim_from.
+  bool partners_compete() const noexcept { return rivals_.load(std::memory_order_relaxed) != 0; }
+  // For a dump: from the call on until the second one no claim goes without a locked instruction.
+  void hold_claims() noexcept;
+  void release_claims() noexcept { rivals_.fetch_sub(1, std::memory_order_seq_cst); }
   poller* descriptors() noexcept { return poller_.get(); }
   stack_pool& stacks() noexcept { return *stack_pool_; }
   // What goroutines do happens before the end of their run; for TSan.
   void* order_of_ends() noexcept { return &order_of_ends_; }
+  // For a dump; see inspect.cpp. The first: of a parked goroutine that is held by its word, or of a
+  // runnable one that is out of its queue. False: there is no room on its stack.
+  bool trace_held(goroutine*, stack_trace&) noexcept;
+  void visit_runnable(void (*visit)(goroutine*, void*), void* argument) noexcept;
+  bool runs(const goroutine*) const noexcept;  // now; it may be over by the return
   // Nothing runs and nothing in here can make anything run.
   bool is_quiescent() const noexcept;
 
@@ -187,7 +227,11 @@ class runtime_core {
   runnable take_global(worker*) noexcept;
   void run_timers(worker*, std::int64_t now) noexcept;
   bool steal_into(worker*) noexcept;
-  bool take_over_stuck(worker*) noexcept;
+  bool take_over_kept(worker*) noexcept;
+  static bool is_kept(const worker* w) noexcept {
+    return w->stuck.load(std::memory_order_acquire) ||
+           w->pinned.load(std::memory_order_relaxed) != nullptr;
+  }
   void sleep(worker*) noexcept;
   bool anything_to_take(worker*) noexcept;
   void stop_searching(worker*, bool found) noexcept;
@@ -200,9 +244,29 @@ class runtime_core {
   void push_global(goroutine*, seed*) noexcept;
   void publish_global_locked() noexcept;
   void give_up_everything(worker*) noexcept;
+  bool is_surplus() const noexcept {
+    return active_.load(std::memory_order_relaxed) >
+           nominal_.load(std::memory_order_relaxed) + kept();
+  }
+  // Workers that are kept from running what stands in queues.
+  unsigned kept() const noexcept {
+    return stuck_.load(std::memory_order_seq_cst) + pinned_.load(std::memory_order_seq_cst);
+  }
+  void clear_stuck(worker* w) noexcept {
+    if (w->stuck.load(std::memory_order_relaxed) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
+  }
+  bool leave_active() noexcept;
+  void push_retired(worker*) noexcept;
+  worker* pop_retired() noexcept;
   bool retire_if_surplus(worker*) noexcept;
   void monitor_once(std::int64_t now) noexcept;
-  void add_stand_in() noexcept;
+  enum class stand_in { added, no_room, refused };
+  stand_in add_stand_in() noexcept;
+  void give_away(worker*) noexcept;
+  runnable wait_for_pinned(worker*) noexcept;
+  void poke_pinned(worker*) noexcept;
+  void wait_for_claimers() noexcept;
+  void hand_over_watch() noexcept;
   bool feed_starved(worker*) noexcept;
   bool all_idle() const noexcept;
   worker* at(unsigned i) const noexcept {
@@ -210,22 +274,25 @@ class runtime_core {
   }
   // Workers that could be idle.
   unsigned worker_target() const noexcept {
-    return nominal_ + extra_.load(std::memory_order_relaxed) -
-           refused_.load(std::memory_order_relaxed);
+    return active_.load(std::memory_order_relaxed) - refused_.load(std::memory_order_relaxed);
   }
   void claim_parked(claim_value, wake_list&) noexcept;
+  std::size_t claim_suspended() noexcept;  // how many the end of the run has claimed
+  void resume_claimed() noexcept;
   worker* make_worker(unsigned index);
   template <class Visit>
   void for_each_goroutine(Visit visit) noexcept;
 
   options options_;
-  unsigned nominal_ = 0;
+  std::atomic<unsigned> nominal_{0};
   stack_pool* stack_pool_ = nullptr;
   std::unique_ptr<poller> poller_;
   std::atomic<phase> phase_{phase::stopped};
   std::uint64_t first_seed_ = 0;
 
-  // Workers by index; beyond nominal_ are stand-ins. The array never moves.
+  // Guards making workers, and who may: nobody once the run has stopped.
+  std::mutex grow_lock_;
+  // Workers by index. The array never moves.
   std::vector<std::unique_ptr<worker>> storage_;
   std::atomic<std::atomic<worker*>*> workers_{nullptr};
   std::vector<std::unique_ptr<std::atomic<worker*>[]>> arrays_;  // outgrown ones may be in use
@@ -239,8 +306,11 @@ class runtime_core {
   std::atomic<std::uint32_t> global_count_{0};
   std::atomic<std::uint32_t> global_fresh_count_{0};
   std::atomic<std::uint64_t> spawned_outside_{0};
+  std::atomic<std::uint64_t> ended_outside_{0};
   seed_list starved_;  // had no stack to run on
   std::atomic<std::uint32_t> starved_count_{0};
+
+  suspended_list suspended_;
 
   alignas(64) spin_lock idle_lock_;
   worker* idle_ = nullptr;
@@ -248,7 +318,12 @@ class runtime_core {
   std::atomic<unsigned> searching_{0};
   std::atomic<worker*> watcher_{nullptr};
   std::atomic<unsigned> stuck_{0};        // workers marked stuck
-  std::atomic<unsigned> extra_{0};        // stand-ins that are not retired
+  std::atomic<unsigned> pinned_{0};       // workers that a pinned goroutine keeps
+  std::atomic<unsigned> active_{0};       // workers made and not retired
+  std::atomic<unsigned> resting_{0};      // idle_count_, and those whose pinned goroutine waits
+  std::atomic<std::uint64_t> resumed_{0};  // times that a pinned goroutine went on
+  std::atomic<std::uint32_t> rivals_{0};  // dumps that hold goroutines, and ending_bit
+  static constexpr std::uint32_t ending_bit = 0x80000000;
   worker* retired_ = nullptr;             // guarded by idle_lock_
   std::atomic<unsigned> refused_{0};      // workers whose thread the system refused
   std::atomic<unsigned> threads_{0};

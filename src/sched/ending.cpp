@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t longest_pause = 10 * millisecond;  // between two looks
+constexpr unsigned patience = 25;                         // looks, about 0.2 s
 
 }  // namespace
 
@@ -35,16 +36,27 @@ void runtime_core::claim_parked(claim_value value, wake_list& claimed) noexcept 
   });
 }
 
-void runtime_core::decide_all_waits() noexcept {
-  tsan_blind blind;
-  phase_.store(phase::deciding, std::memory_order_seq_cst);
+// rivals_ is set: waits until no claim is under way that has not seen it.
+void runtime_core::wait_for_claimers() noexcept {
   heavy_barrier();  // pairs with light_barrier in claim_from()
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
     worker* w = at(i);
     for (backoff b; w->claiming.load(std::memory_order_acquire);) b.wait();
   }
+}
+
+void runtime_core::hold_claims() noexcept {
+  rivals_.fetch_add(1, std::memory_order_seq_cst);
+  wait_for_claimers();
+}
+
+void runtime_core::decide_all_waits() noexcept {
+  tsan_blind blind;
+  begin_to_end();
+  wait_for_claimers();
   wake_list claimed;
   claim_parked(claim_exit, claimed);
+  claim_suspended();  // resumed later: see wait_until_empty
   phase_.store(phase::unwinding, std::memory_order_seq_cst);
   claimed.wake_all();
 }
@@ -53,14 +65,35 @@ bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
   tsan_blind blind;
   std::int64_t next_look = steady_now() + longest_pause;
   std::int64_t pause = millisecond / 2;
+  std::size_t alive_before = 0;
+  unsigned looks_alike = 0;
+  // Nothing runs and nothing is queued.
+  const auto is_at_rest = [this] {
+    if (in_hand_.load(std::memory_order_seq_cst) != 0 || starved_count_.load() != 0) return false;
+    if (!all_idle() || searching_.load(std::memory_order_relaxed) != 0) return false;
+    for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+      if (at(i)->queue.has_any()) return false;
+    }
+    return in_hand_.load(std::memory_order_seq_cst) == 0 && all_idle() &&
+           global_count_.load(std::memory_order_acquire) == 0;
+  };
   for (;;) {
     const std::uint32_t word = end_word_.load(std::memory_order_acquire);
-    if (alive() == 0) return true;
+    const std::size_t left = alive();
+    if (left == 0) return true;
     // Those that were on their way to a wait when the run ended.
     wake_list claimed;
     claim_parked(claim_exit, claimed);
     claimed.wake_all();
     const std::int64_t now = steady_now();
+    // Goroutines first: one that unwinds may destroy a coroutine that it owns. But one may also
+    // wait for a coroutine: so only until all that are left wait, or one does not come to an end.
+    looks_alike = left == alive_before ? looks_alike + 1 : 0;
+    alive_before = left;
+    const std::size_t held = claim_suspended();
+    if (held != 0 && (left <= held || is_at_rest() || looks_alike >= patience || now >= until)) {
+      resume_claimed();
+    }
     if (now >= until) return false;
     if (now >= next_look) {
       monitor_once(now);
@@ -74,7 +107,10 @@ bool runtime_core::wait_until_empty(std::int64_t until) noexcept {
 
 bool runtime_core::stop_workers(std::int64_t until) noexcept {
   tsan_blind blind;
-  phase_.store(phase::stopped, std::memory_order_seq_cst);
+  {
+    std::lock_guard guard(grow_lock_);  // no worker is made from here on
+    phase_.store(phase::stopped, std::memory_order_seq_cst);
+  }
   heavy_barrier();
   for (backoff b; visitors_.load(std::memory_order_seq_cst) != 0;) b.wait();
   while (worker* w = pop_idle()) {
@@ -87,6 +123,7 @@ bool runtime_core::stop_workers(std::int64_t until) noexcept {
       w->signal.store(1, std::memory_order_seq_cst);
       futex_wake(&w->signal);
       if (w->in_poller.load(std::memory_order_seq_cst)) poller_->interrupt();
+      poke_pinned(w);
       futex_wait(w->left, 0, std::min(steady_now() + millisecond, until));
     }
     // Only a thread that has left its std::thread alone for good has said so.

@@ -15,6 +15,8 @@
 
 namespace weft::detail {
 
+struct local_table;
+
 // What others see of a goroutine. Whether it waits is told by its claim word alone: open, it is
 // parked; claimed, it can run; none, it runs or has yielded.
 enum class goroutine_state : std::uint8_t { none, alive };
@@ -44,9 +46,12 @@ struct goroutine {
   // By the goroutine itself.
   exception_globals saved_exceptions;
   bool has_saved_exceptions;
-  bool is_internal;
+  seed_kind kind;
   bool unwinds_by_exit;
+  bool has_extras;          // a name, locals or a pin that its end has to look after
   std::uint32_t exit_guards;
+  std::uint32_t pins;       // pinned objects alive: it keeps its thread
+  local_table* locals;      // see src/sched/locals.hpp
 #if WEFT_TSAN
   fibre_slot* tsan_fibre;
 #endif
@@ -76,12 +81,14 @@ struct goroutine_list {
   std::uint32_t count = 0;
 
   void push_back(goroutine* g) noexcept {
+    plain_access(this);
     g->next = nullptr;
     (last == nullptr ? first : last->next) = g;
     last = g;
     ++count;
   }
   goroutine* pop_front() noexcept {
+    plain_access(this);
     goroutine* g = first;
     if (g == nullptr) return nullptr;
     first = g->next;
@@ -90,6 +97,7 @@ struct goroutine_list {
     return g;
   }
   void append(goroutine_list& other) noexcept {
+    plain_access(this);
     if (other.first == nullptr) return;
     (last == nullptr ? first : last->next) = other.first;
     last = other.last;
@@ -98,6 +106,7 @@ struct goroutine_list {
   }
   // Cuts off the n oldest.
   goroutine_list cut(std::uint32_t n) noexcept {
+    plain_access(this);
     goroutine_list part;
     for (; n > 0 && first != nullptr; --n) part.push_back(pop_front());
     return part;
@@ -111,13 +120,22 @@ struct seed_list {
   std::uint32_t count = 0;
 
   void push_newest(seed* s) noexcept {
+    plain_access(this);
     s->prev = nullptr;
     s->next = newest;
     (newest == nullptr ? oldest : newest->prev) = s;
     newest = s;
     ++count;
   }
+  void push_oldest(seed* s) noexcept {
+    s->next = nullptr;
+    s->prev = oldest;
+    (oldest == nullptr ? newest : oldest->next) = s;
+    oldest = s;
+    ++count;
+  }
   seed* pop_newest() noexcept {
+    plain_access(this);
     seed* s = newest;
     if (s == nullptr) return nullptr;
     newest = s->next;
@@ -126,6 +144,7 @@ struct seed_list {
     return s;
   }
   seed* pop_oldest() noexcept {
+    plain_access(this);
     seed* s = oldest;
     if (s == nullptr) return nullptr;
     oldest = s->prev;
@@ -135,6 +154,7 @@ struct seed_list {
   }
   // All of other become older than what is here.
   void append_older(seed_list& other) noexcept {
+    plain_access(this);
     if (other.newest == nullptr) return;
     other.newest->prev = oldest;
     (oldest == nullptr ? newest : oldest->next) = other.newest;
@@ -144,6 +164,7 @@ struct seed_list {
   }
   // Cuts off the n oldest.
   seed_list cut(std::uint32_t n) noexcept {
+    plain_access(this);
     if (n >= count) {
       seed_list all = *this;
       *this = {};

@@ -18,44 +18,81 @@ constexpr std::int64_t stand_in_stays = 1'000 * millisecond;
 
 }  // namespace
 
-// A stand-in that is not needed any more gives its work away and waits, looking after its timers.
-bool runtime_core::retire_if_surplus(worker* w) noexcept {
-  unsigned extra = extra_.load(std::memory_order_relaxed);
-  in_hand_.fetch_add(1, std::memory_order_seq_cst);  // until its work is in the global queue
+// Who is kept, or asks for more workers, says so first and looks at active_ then: it sees this one
+// gone, or this one sees it.
+bool runtime_core::leave_active() noexcept {
+  const auto too_few = [&](unsigned active) {
+    return active < nominal_.load(std::memory_order_seq_cst) + kept();
+  };
+  unsigned active = active_.load(std::memory_order_relaxed);
   do {
-    if (extra <= stuck_.load(std::memory_order_relaxed)) {
-      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
-      return false;
-    }
-  } while (!extra_.compare_exchange_weak(extra, extra - 1, std::memory_order_seq_cst));
+    if (too_few(active - 1)) return false;
+  } while (!active_.compare_exchange_weak(active, active - 1, std::memory_order_seq_cst));
+  if (!too_few(active_.load(std::memory_order_seq_cst))) return true;
+  active_.fetch_add(1, std::memory_order_seq_cst);
+  return false;
+}
+
+// A worker that may have been the one bound to watch next goes out of service.
+void runtime_core::hand_over_watch() noexcept {
+  if (watcher_.load(std::memory_order_seq_cst) != nullptr || is_ending()) return;
+  if (worker* w = pop_idle()) {
+    if (!wake_worker(w, false)) refused_.fetch_add(1, std::memory_order_seq_cst);
+  }
+}
+
+void runtime_core::push_retired(worker* w) noexcept {
+  std::lock_guard guard(idle_lock_);
+  w->next_idle = retired_;
+  retired_ = w;
+  w->retired = true;
+}
+
+worker* runtime_core::pop_retired() noexcept {
+  std::lock_guard guard(idle_lock_);
+  worker* w = retired_;
+  if (w != nullptr) {
+    retired_ = w->next_idle;
+    w->retired = false;
+  }
+  return w;
+}
+
+// All that stands in its queue goes to the others. By its own thread.
+void runtime_core::give_away(worker* w) noexcept {
+  loot l = w->queue.take_all();
+  if (l.empty()) return;
+  {
+    std::lock_guard guard(global_lock_);
+    global_woken_.append(l.woken);
+    global_fresh_.append_older(l.fresh);
+    publish_global_locked();
+  }
+  full_fence();
+  work_added();
+}
+
+// A worker that is not needed any more gives its work away and waits, looking after its timers.
+// Worker 0 stays: timers from outside go to its wheel.
+bool runtime_core::retire_if_surplus(worker* w) noexcept {
+  if (w->index == 0) return false;
+  in_hand_.fetch_add(1, std::memory_order_seq_cst);  // until its work is in the global queue
+  if (!leave_active()) {
+    in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+    return false;
+  }
   const bool searched = w->searching;
   stop_searching(w, false);
   w->signal.store(0, std::memory_order_relaxed);
   w->state.store(worker_state::idle, std::memory_order_relaxed);
-  {
-    std::lock_guard guard(idle_lock_);
-    w->next_idle = retired_;
-    retired_ = w;
-    w->retired = true;
-  }
-  const auto give_away = [&] {
-    loot l = w->queue.take_all();
-    if (l.empty()) return;
-    {
-      std::lock_guard guard(global_lock_);
-      global_woken_.append(l.woken);
-      global_fresh_.append_older(l.fresh);
-      publish_global_locked();
-    }
-    full_fence();
-    work_added();
-  };
-  give_away();
+  push_retired(w);
+  give_away(w);
   if (searched) {
     // one_searcher: who gives up looks once more, since pushes have relied on it.
     full_fence();
     if (anything_to_take(nullptr)) wake_searcher();
   }
+  hand_over_watch();
   in_hand_.fetch_sub(1, std::memory_order_seq_cst);
   const std::int64_t leaves_at = steady_now() + stand_in_stays;
   for (;;) {
@@ -63,7 +100,7 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
     if (w->wheel.next_due() <= now) {
       in_hand_.fetch_add(1, std::memory_order_seq_cst);
       w->wheel.expire(now);
-      give_away();
+      give_away(w);
       in_hand_.fetch_sub(1, std::memory_order_seq_cst);
       continue;
     }
@@ -81,40 +118,24 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
   return true;
 }
 
-void runtime_core::add_stand_in() noexcept {
-  worker* w = nullptr;
-  {
-    std::lock_guard guard(idle_lock_);
-    w = retired_;
-    if (w != nullptr) {
-      retired_ = w->next_idle;
-      w->retired = false;
-    }
-  }
+runtime_core::stand_in runtime_core::add_stand_in() noexcept {
+  std::lock_guard guard(grow_lock_);
+  if (phase_.load(std::memory_order_acquire) == phase::stopped) return stand_in::refused;
+  worker* w = pop_retired();
   if (w == nullptr) {
     const unsigned index = made_.load(std::memory_order_relaxed);
-    if (index >= most_workers_) {
-      if (!told_bound_.exchange(true)) {
-        std::fprintf(stderr,
-                     "weft: all %u threads are kept by goroutines that block or compute; others "
-                     "wait. Raise options.max_threads, or let blocking calls run elsewhere.\n",
-                     most_workers_);
-      }
-      return;
-    }
+    if (index >= most_workers_) return stand_in::no_room;
     try {
       w = make_worker(index);
     } catch (const std::bad_alloc&) {
-      return;
+      return stand_in::refused;
     }
   }
-  extra_.fetch_add(1, std::memory_order_seq_cst);
-  if (wake_worker(w, false)) return;
-  extra_.fetch_sub(1, std::memory_order_seq_cst);
-  std::lock_guard guard(idle_lock_);
-  w->next_idle = retired_;
-  retired_ = w;
-  w->retired = true;
+  active_.fetch_add(1, std::memory_order_seq_cst);
+  if (wake_worker(w, false)) return stand_in::added;
+  active_.fetch_sub(1, std::memory_order_seq_cst);
+  push_retired(w);
+  return stand_in::refused;
 }
 
 void runtime_core::monitor_once(std::int64_t now) noexcept {
@@ -128,7 +149,8 @@ void runtime_core::monitor_once(std::int64_t now) noexcept {
       w->seen_moves = moves;
       continue;
     }
-    if (!w->stuck.load(std::memory_order_relaxed)) {
+    if (w->pinned.load(std::memory_order_relaxed) == nullptr &&
+        !w->stuck.load(std::memory_order_relaxed)) {
       stuck_.fetch_add(1);
       w->stuck.store(true, std::memory_order_seq_cst);
       // It may have gone to sleep meanwhile: that clears the mark, after the state.
@@ -151,11 +173,16 @@ void runtime_core::monitor_once(std::int64_t now) noexcept {
       w->until_look.store(1, std::memory_order_relaxed);
     }
   }
-  if (!waits || stuck_.load(std::memory_order_relaxed) == 0) return;
+  if (!waits || kept() == 0) return;
   if (idle_count_.load(std::memory_order_relaxed) != 0) {
     wake_searcher();
-  } else if (extra_.load(std::memory_order_relaxed) < stuck_.load(std::memory_order_relaxed)) {
-    add_stand_in();
+  } else if (active_.load(std::memory_order_relaxed) <
+                 nominal_.load(std::memory_order_relaxed) + kept() &&
+             add_stand_in() == stand_in::no_room && !told_bound_.exchange(true)) {
+    std::fprintf(stderr,
+                 "weft: all %u threads are kept by goroutines that block or compute; others "
+                 "wait. Raise options.max_threads, or let blocking calls run elsewhere.\n",
+                 most_workers_);
   }
 }
 

@@ -19,6 +19,12 @@ runnable run_queue::pick_oldest() noexcept {
   return r;
 }
 
+void run_queue::push_behind(seed* s) noexcept {
+  begin();
+  fresh_.push_oldest(s);
+  end();
+}
+
 void run_queue::push_loot(loot& l) noexcept {
   begin();
   woken_.append(l.woken);
@@ -35,13 +41,17 @@ loot run_queue::take_all() noexcept {
 }
 
 void run_queue::cut(loot& into, how_much amount) noexcept {
-  if (amount == how_much::all) {
+  plain_access(this);
+  plain_access(&into);
+  if (amount != how_much::half) {
     if (next_ != nullptr) woken_.push_back(next_);
     next_ = nullptr;
     into.woken = woken_;
-    into.fresh = fresh_;
     woken_ = {};
-    fresh_ = {};
+    if (amount == how_much::all) {
+      into.fresh = fresh_;
+      fresh_ = {};
+    }
   } else if (woken_.count > 1) {
     into.woken = woken_.cut(woken_.count / 2 < most_woken ? woken_.count / 2 : most_woken);
   } else if (fresh_.count > 1) {
@@ -98,6 +108,7 @@ bool run_queue::take(loot& into, how_much amount, std::int64_t patience) noexcep
       for (backoff b; !mine.answered.load(std::memory_order_acquire);) b.wait();
     }
     if (mine.answered.load(std::memory_order_acquire)) {
+      plain_access(&mine.taken);
       into = mine.taken;
       return !into.empty();
     }
@@ -111,6 +122,17 @@ bool run_queue::take(loot& into, how_much amount, std::int64_t patience) noexcep
 bool run_queue::steal(loot& into) noexcept {
   if (!has_spare()) return false;
   return take(into, how_much::half, ask_patience);
+}
+
+void run_queue::take_own_woken(loot& into) noexcept {
+  begin();
+  cut(into, how_much::woken);
+  end();
+}
+
+bool run_queue::take_woken_by_force(loot& into) noexcept {
+  if (length() == fresh_count()) return false;
+  return take(into, how_much::woken, 0);
 }
 
 bool run_queue::take_by_force(loot& into) noexcept {

@@ -11,7 +11,7 @@
 //   the two see the other's store.
 // one_thief: the cell holds one request at a time, by compare-and-swap from null.
 // The counts may be read by anyone, as hints.
-// Proved by: tests/unit/run_queue_test.cpp, run_queue_race_test.cpp (ask and force).
+// Proved by: tests/model/run_queue_model.cpp; tests/unit/run_queue_test.cpp, run_queue_race_test.cpp.
 #pragma once
 
 #include <atomic>
@@ -37,6 +37,7 @@ class run_queue {
   // Both say whether somebody else could now take something.
   bool push_next(goroutine* g) noexcept;
   bool push_fresh(seed* s) noexcept;
+  void push_behind(seed* s) noexcept;  // the seeds that are here run first
   void push_loot(loot&) noexcept;
   runnable pick() noexcept;
   runnable pick_oldest() noexcept;  // so that nothing starves behind newer things
@@ -51,6 +52,10 @@ class run_queue {
   bool steal(loot& into) noexcept;
   // For an owner that does not move: takes everything.
   bool take_by_force(loot& into) noexcept;
+
+  // For a dump: everything but the seeds. The first by the owner, the other as take_by_force.
+  void take_own_woken(loot& into) noexcept;
+  bool take_woken_by_force(loot& into) noexcept;
 
   bool has_spare() const noexcept {
     return woken_count_.load(std::memory_order_relaxed) > 1 ||
@@ -69,9 +74,9 @@ class run_queue {
  private:
   struct request {
     loot taken;
-    std::atomic<bool> answered{false};
+    atomic<bool> answered{false};
   };
-  enum class how_much { half, all };
+  enum class how_much { half, all, woken };
   static constexpr std::uintptr_t forced = 1;     // low bits of thief_ beside a request
   static constexpr std::uintptr_t answering = 2;
   static constexpr std::uint32_t most_woken = 64;
@@ -82,6 +87,7 @@ class run_queue {
     busy_.store(1, std::memory_order_relaxed);
     light_barrier();  // pairs with heavy_barrier in force()
     if (thief_.load(std::memory_order_acquire) != 0) [[unlikely]] serve();
+    plain_access(this);
   }
   void end() noexcept {
     publish_counts();
@@ -100,16 +106,16 @@ class run_queue {
   bool take(loot& into, how_much, std::int64_t patience) noexcept;
   void force() noexcept;
 
-  std::atomic<std::uint32_t> busy_{0};
+  atomic<std::uint32_t> busy_{0};
   std::uint32_t streak_ = 0;
   goroutine* next_ = nullptr;
   goroutine_list woken_;
   seed_list fresh_;
-  std::atomic<std::uint32_t> woken_count_{0};
-  std::atomic<std::uint32_t> fresh_count_{0};
-  std::atomic<std::uint32_t> has_next_{0};
+  atomic<std::uint32_t> woken_count_{0};
+  atomic<std::uint32_t> fresh_count_{0};
+  atomic<std::uint32_t> has_next_{0};
   // On a line of its own: thieves write here.
-  alignas(64) std::atomic<std::uintptr_t> thief_{0};
+  alignas(64) atomic<std::uintptr_t> thief_{0};
 };
 
 inline void run_queue::push_woken(goroutine* g) noexcept {

@@ -17,7 +17,9 @@ namespace weft::detail {
 #if WEFT_TSAN || WEFT_ASAN
 
 namespace {
-seed* allocate() noexcept { return static_cast<seed*>(std::aligned_alloc(64, sizeof(seed))); }
+callable_seed* allocate() noexcept {
+  return static_cast<callable_seed*>(std::aligned_alloc(64, sizeof(callable_seed)));
+}
 }  // namespace
 bool seed_pool::refill() noexcept {
   first_ = allocate();
@@ -31,12 +33,12 @@ void seed_pool::give_all_back() noexcept {
   while (first_ != nullptr) {
     seed* s = first_;
     first_ = s->next;
-    std::free(s);
+    std::free(static_cast<callable_seed*>(s));
   }
   count_ = 0;
 }
-seed* seed_pool::take_shared() noexcept { return allocate(); }
-void seed_pool::give_back_shared(seed* s) noexcept { std::free(s); }
+callable_seed* seed_pool::take_shared() noexcept { return allocate(); }
+void seed_pool::give_back_shared(callable_seed* s) noexcept { std::free(s); }
 
 #else
 
@@ -80,11 +82,11 @@ bool seed_pool::refill() noexcept {
   if (fresh_memory == fresh_end && !map_slab_locked()) return false;
   // As many as lie in one page: later ones stay untouched until needed.
   do {
-    auto* s = reinterpret_cast<seed*>(fresh_memory);
+    auto* s = reinterpret_cast<callable_seed*>(fresh_memory);
     s->next = first_;
     first_ = s;
     ++count_;
-    fresh_memory += sizeof(seed);
+    fresh_memory += sizeof(callable_seed);
   } while (fresh_memory != fresh_end && reinterpret_cast<std::uintptr_t>(fresh_memory) % 4096 != 0);
   return true;
 }
@@ -105,12 +107,12 @@ void seed_pool::give_all_back() noexcept {
   while (first_ != nullptr) {
     seed* s = first_;
     first_ = s->next;
-    give_back_shared(s);
+    give_back_shared(static_cast<callable_seed*>(s));
   }
   count_ = 0;
 }
 
-seed* seed_pool::take_shared() noexcept {
+callable_seed* seed_pool::take_shared() noexcept {
   std::lock_guard guard(lock);
   if (loose == nullptr) {
     if (full_batches != nullptr) {
@@ -119,19 +121,19 @@ seed* seed_pool::take_shared() noexcept {
       loose_count = batch;
     } else {
       if (fresh_memory == fresh_end && !map_slab_locked()) return nullptr;
-      loose = reinterpret_cast<seed*>(fresh_memory);
+      loose = reinterpret_cast<callable_seed*>(fresh_memory);
       loose->next = nullptr;
       loose_count = 1;
-      fresh_memory += sizeof(seed);
+      fresh_memory += sizeof(callable_seed);
     }
   }
   seed* s = loose;
   loose = s->next;
   --loose_count;
-  return s;
+  return static_cast<callable_seed*>(s);
 }
 
-void seed_pool::give_back_shared(seed* s) noexcept {
+void seed_pool::give_back_shared(callable_seed* s) noexcept {
   std::lock_guard guard(lock);
   if (loose_count == batch) {
     // `loose` holds exactly one batch: file it.

@@ -12,14 +12,14 @@ namespace weft::detail {
 class seed_pool {
  public:
   // For the one thread that owns the pool. null: out of memory.
-  seed* take() noexcept {
+  callable_seed* take() noexcept {
     if (first_ == nullptr && !refill()) return nullptr;
     seed* s = first_;
     first_ = s->next;
     --count_;
-    return s;
+    return static_cast<callable_seed*>(s);
   }
-  void give_back(seed* s) noexcept {
+  void give_back(callable_seed* s) noexcept {
     s->next = first_;
     first_ = s;
     if (++count_ >= 2 * batch) spill();
@@ -27,8 +27,8 @@ class seed_pool {
   void give_all_back() noexcept;
 
   // For any thread.
-  static seed* take_shared() noexcept;
-  static void give_back_shared(seed*) noexcept;
+  static callable_seed* take_shared() noexcept;
+  static void give_back_shared(callable_seed*) noexcept;
 
   // The sanitizers' allocators keep their own books: there every seed goes back at once.
   static constexpr std::size_t batch = WEFT_TSAN || WEFT_ASAN ? 0 : 128;

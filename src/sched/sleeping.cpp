@@ -29,13 +29,11 @@ runnable runtime_core::look_around(worker* w) noexcept {
   if (phase_.load(std::memory_order_relaxed) == phase::stopped) return {};
   const std::int64_t now = steady_now();
   w->coarse_now.store(now, std::memory_order_relaxed);
-  if (w->stuck.load(std::memory_order_relaxed) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
-  if (w->extra && extra_.load(std::memory_order_relaxed) > stuck_.load(std::memory_order_relaxed)) {
-    return {};  // find_work retires it
-  }
+  clear_stuck(w);
+  if (is_surplus() && w->index != 0) return {};  // find_work retires it
   run_timers(w, now);
   // Who is never idle never searches: what stands behind a stuck worker is looked for here, too.
-  if (stuck_.load(std::memory_order_relaxed) != 0) take_over_stuck(w);
+  if (kept() != 0) take_over_kept(w);
   if (starved_count_.load(std::memory_order_relaxed) != 0) feed_starved(w);
   if (now - w->last_poll > busy_poll_period && poller_->waiting() != 0) {
     w->last_poll = now;
@@ -57,8 +55,8 @@ void runtime_core::run_timers(worker* w, std::int64_t now) noexcept {
 runnable runtime_core::find_work(worker* w) noexcept {
   for (;;) {
     if (phase_.load(std::memory_order_acquire) == phase::stopped) return {};
-    if (w->stuck.load(std::memory_order_relaxed) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
-    if (w->extra && retire_if_surplus(w)) {
+    clear_stuck(w);
+    if (is_surplus() && retire_if_surplus(w)) {
       if (w->state.load(std::memory_order_relaxed) == worker_state::unstarted) return {};
       continue;
     }
@@ -89,7 +87,7 @@ runnable runtime_core::find_work(worker* w) noexcept {
       if (!r && starved_count_.load(std::memory_order_relaxed) != 0 && feed_starved(w)) {
         r = w->queue.pick();
       }
-      if (!r && stuck_.load(std::memory_order_relaxed) != 0 && take_over_stuck(w)) {
+      if (!r && kept() != 0 && take_over_kept(w)) {
         r = w->queue.pick();
       }
     }
@@ -118,13 +116,13 @@ bool runtime_core::steal_into(worker* w) noexcept {
   return false;
 }
 
-// Everything that a worker owns which the monitor found not to move.
-bool runtime_core::take_over_stuck(worker* w) noexcept {
+// Everything that a worker owns which the monitor found not to move, or which is pinned.
+bool runtime_core::take_over_kept(worker* w) noexcept {
   const unsigned n = made_.load(std::memory_order_acquire);
   const std::int64_t now = steady_now();
   for (unsigned i = 0; i < n; ++i) {
     worker* victim = at(i);
-    if (victim == w || !victim->stuck.load(std::memory_order_acquire)) continue;
+    if (victim == w || !is_kept(victim)) continue;
     if (victim->wheel.next_due() <= now) victim->wheel.expire(now);  // onto this worker's queue
     loot l;
     if (victim->queue.take_by_force(l)) {
@@ -163,6 +161,7 @@ void runtime_core::push_idle(worker* w) noexcept {
   idle_ = w;
   w->in_idle_list = true;
   idle_count_.fetch_add(1, std::memory_order_seq_cst);
+  resting_.fetch_add(1, std::memory_order_seq_cst);
 }
 
 worker* runtime_core::pop_idle() noexcept {
@@ -172,6 +171,7 @@ worker* runtime_core::pop_idle() noexcept {
   idle_ = w->next_idle;
   w->in_idle_list = false;
   idle_count_.fetch_sub(1, std::memory_order_seq_cst);
+  resting_.fetch_sub(1, std::memory_order_seq_cst);
   return w;
 }
 
@@ -183,6 +183,7 @@ bool runtime_core::remove_idle(worker* w) noexcept {
   *link = w->next_idle;
   w->in_idle_list = false;
   idle_count_.fetch_sub(1, std::memory_order_seq_cst);
+  resting_.fetch_sub(1, std::memory_order_seq_cst);
   return true;
 }
 
@@ -226,7 +227,7 @@ void runtime_core::sleep(worker* w) noexcept {
     w->searching = false;
     searching_.fetch_sub(1, std::memory_order_seq_cst);
   }
-  if (w->stuck.load(std::memory_order_seq_cst) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
+  clear_stuck(w);
   // Other owners push without a fence; with one thread there are none, and others use a fence.
   if (threads_.load(std::memory_order_relaxed) > 1) {
     heavy_barrier();  // pairs with light_barrier in work_added()
@@ -247,13 +248,13 @@ void runtime_core::sleep(worker* w) noexcept {
       std::int64_t until = w->wheel.next_due();
       if (watch) {
         const unsigned all = worker_target();
-        const unsigned resting = idle_count_.load(std::memory_order_seq_cst) +
+        const unsigned resting = resting_.load(std::memory_order_seq_cst) +
                                  stuck_.load(std::memory_order_relaxed);
         if (resting < all) until = std::min(until, now + interval);
-        if (stuck_.load(std::memory_order_relaxed) != 0) {
+        if (kept() != 0) {
           for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
             const worker* other = at(i);
-            if (other->stuck.load(std::memory_order_relaxed)) {
+            if (is_kept(other)) {
               until = std::min(until, other->wheel.next_due());
             }
           }
@@ -282,7 +283,7 @@ void runtime_core::sleep(worker* w) noexcept {
       now = steady_now();
       if (w->wheel.next_due() <= now) break;
       if (!watch) continue;
-      if (take_over_stuck(w)) break;
+      if (take_over_kept(w)) break;
       // Workers that have not moved since the last look, and what waits behind them.
       bool moved = false;
       for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
@@ -328,11 +329,12 @@ void runtime_core::sleep(worker* w) noexcept {
 }
 
 bool runtime_core::all_idle() const noexcept {
-  return idle_count_.load(std::memory_order_seq_cst) == worker_target();
+  return resting_.load(std::memory_order_seq_cst) == worker_target();
 }
 
 bool runtime_core::is_quiescent() const noexcept {
   if (phase_.load(std::memory_order_acquire) != phase::running) return false;
+  const std::uint64_t resumed = resumed_.load(std::memory_order_seq_cst);
   if (in_hand_.load(std::memory_order_seq_cst) != 0 || starved_count_.load() != 0) return false;
   if (!all_idle() || searching_.load(std::memory_order_relaxed) != 0) return false;
   if (global_count_.load(std::memory_order_acquire) != 0) return false;
@@ -340,7 +342,14 @@ bool runtime_core::is_quiescent() const noexcept {
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
     const worker* w = at(i);
     if (w->queue.has_any() || w->wheel.size() != 0) return false;
+    // A pinned goroutine that was woken counts as resting until its thread has noticed. None went
+    // on since we began, and all words are open now: so they were when all rested.
+    if (goroutine* g = w->pinned.load(std::memory_order_acquire)) {
+      const std::uint32_t word = g->wait.word.value();
+      if (word != claim_open && word != claim_held) return false;
+    }
   }
+  if (resumed_.load(std::memory_order_seq_cst) != resumed) return false;
   // In this order: who has work in hand publishes it, and wakes who takes it, before it lets go.
   return in_hand_.load(std::memory_order_seq_cst) == 0 && all_idle() &&
          global_count_.load(std::memory_order_acquire) == 0;

@@ -1,4 +1,5 @@
 // Where goroutines begin and end.
+#include "sched/locals.hpp"
 #include "sched/switching.hpp"
 
 namespace weft::detail {
@@ -10,6 +11,20 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   w->core->free_stack(w, from);
 }
 
+// What most goroutines do not have.
+[[gnu::noinline, gnu::cold]] void end_extras(goroutine* self) noexcept {
+  end_locals(self);  // may wait: the worker is another after it
+  if (self->pins != 0) {
+    // A pinned object that was leaked.
+    self->pins = 0;
+    worker* w = current_worker();
+    w->core->unpin(w, self);
+  }
+  tsan_blind blind;
+  if (self->name != nullptr) forget_name(self);
+  self->has_extras = false;
+}
+
 // Runs what the goroutine was made for. Not inlined: nothing that it computed from the worker may
 // live on in the frame of goroutine_main.
 [[gnu::noinline]] void run_birth(worker* w, goroutine* self) noexcept {
@@ -19,8 +34,8 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   if (core.is_ending()) [[unlikely]] {
     // Nothing unwinds before all waits are decided, callables that never ran included.
     core.wait_until_decided();
-    if (!self->is_internal) action = seed_action::discard;
-    ++self->exit_guards;
+    if (self->kind == seed_kind::user) action = seed_action::discard;
+    if (self->kind != seed_kind::resumption) ++self->exit_guards;
   }
   try {
     s->invoke(s, w, action);
@@ -28,6 +43,7 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   } catch (...) {
     handle_uncaught(self, core);
   }
+  if (self->has_extras) [[unlikely]] end_extras(self);
 }
 
 [[noreturn]] WEFT_NO_TSAN void goroutine_main(switch_result t) noexcept {
@@ -39,7 +55,6 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
     w = current_worker();
     order_before(w->core->order_of_ends());
     tsan_blind::begin();
-    if (self->name != nullptr) forget_name(self);
     w->ended.store(w->ended.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     runtime_core& core = *w->core;
     if (core.is_ending()) [[unlikely]] core.note_end(w);

@@ -159,7 +159,10 @@ WEFT_SWITCHING void yield_now(worker* w, goroutine* self) noexcept {
     saved_errno = *w->error_number;
     const runnable next = w->core->pick(w);
     // A look around is due, or there is nothing else to run; home finds out which.
-    if (!next && w->until_look.load(std::memory_order_relaxed) != 0) return;
+    if (!next) [[unlikely]] {
+      if (w->until_look.load(std::memory_order_relaxed) != 0) return;
+      if (self->pins != 0) return w->core->yield_pinned(w);
+    }
     to = next.fresh != nullptr ? w->core->bind(w, next.fresh) : next.started;
     save_exceptions(w, self);
   }

@@ -154,7 +154,7 @@ bool stack_pool::guard_page(slab& s, char* page) noexcept {
 
 void stack_pool::guard_locked(slab& s, std::uint32_t from, std::uint32_t to) noexcept {
   const std::size_t page = page_size();
-  if (!s.protects && has_vectored.load(std::memory_order_relaxed)) {
+  if (!s.protects && has_vectored.load(std::memory_order_relaxed) && !on_valgrind()) {
     iovec pages[guard_batch];
     for (std::uint32_t i = from; i < to; ++i) pages[i - from] = {s.base + i * spacing_, page};
     const auto done = syscall(SYS_process_madvise, PIDFD_SELF, pages, to - from,

@@ -5,7 +5,13 @@
 
 // TSan keeps a shadow call stack a fibre. A function that is entered in one fibre and left in
 // another would unbalance it, so the switching is not instrumented and inlined into what is not.
+#if defined(__clang__)  // whose no_sanitize still reports a function's entry and exit
+#define WEFT_NO_TSAN [[clang::disable_sanitizer_instrumentation]]
+#define WEFT_NO_ASAN [[clang::no_sanitize("address")]]
+#else
 #define WEFT_NO_TSAN [[gnu::no_sanitize("thread")]]
+#define WEFT_NO_ASAN [[gnu::no_sanitize("address")]]
+#endif
 #define WEFT_SWITCHING [[gnu::always_inline]] inline
 
 // A function that switches away and is resumed returns to an address that the processor's return

@@ -3,6 +3,8 @@
 #include <cxxabi.h>
 #include <errno.h>
 
+#include <stop_token>
+
 #include "base/futex.hpp"
 #include "base/random.hpp"
 
@@ -18,6 +20,13 @@ namespace {
 [[gnu::tls_model("initial-exec")]] constinit thread_local worker* this_worker = nullptr;
 [[gnu::tls_model("initial-exec")]] constinit thread_local small_random this_random{};
 [[gnu::tls_model("initial-exec")]] constinit thread_local bool this_random_seeded = false;
+[[gnu::tls_model("initial-exec")]] constinit thread_local local_table* this_locals = nullptr;
+// this_locals itself outlives it: static destructors may still use it.
+struct ends_locals {
+  bool used = false;
+  ~ends_locals() { end_thread_locals(); }
+};
+[[gnu::tls_model("initial-exec")]] thread_local ends_locals this_end;
 }  // namespace
 
 WEFT_OPAQUE worker* current_worker() noexcept {
@@ -45,6 +54,12 @@ WEFT_OPAQUE int last_error() noexcept {
   return errno;
 }
 
+WEFT_OPAQUE local_table** thread_locals() noexcept {
+  WEFT_HIDE_FROM_OPTIMISER;
+  this_end.used = true;
+  return &this_locals;
+}
+
 WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept {
   WEFT_HIDE_FROM_OPTIMISER;
   if (!this_random_seeded) {
@@ -53,6 +68,11 @@ WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept {
     this_random_seeded = true;
   }
   return this_random.below(n);
+}
+
+WEFT_OPAQUE void request_stop(void* stop_source) noexcept {
+  WEFT_HIDE_FROM_OPTIMISER;
+  static_cast<std::stop_source*>(stop_source)->request_stop();
 }
 
 }  // namespace weft::detail

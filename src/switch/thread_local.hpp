@@ -11,7 +11,7 @@
 #include <cstdint>
 
 #if defined(__clang__)
-#define WEFT_OPAQUE [[gnu::noinline, gnu::no_sanitize("thread")]]
+#define WEFT_OPAQUE [[gnu::noinline, clang::no_sanitize("thread")]]
 #else
 #define WEFT_OPAQUE [[gnu::noipa, gnu::no_sanitize("thread")]]
 #endif
@@ -19,6 +19,7 @@
 namespace weft::detail {
 
 struct worker;
+struct local_table;
 
 // The layout that the Itanium C++ ABI gives to __cxa_get_globals()'s result.
 struct exception_globals {
@@ -32,7 +33,13 @@ WEFT_OPAQUE void set_current_worker(worker*) noexcept;
 WEFT_OPAQUE exception_globals* thread_exception_globals() noexcept;
 WEFT_OPAQUE int* thread_errno() noexcept;
 WEFT_OPAQUE int last_error() noexcept;  // instead of errno
+// Where the thread's goroutine_local values hang, outside of goroutines. From the first call on the
+// thread calls end_thread_locals(), in src/sched, when it exits.
+WEFT_OPAQUE local_table** thread_locals() noexcept;
+void end_thread_locals() noexcept;
 // The thread's own random number in [0, n), for plain threads.
 WEFT_OPAQUE std::uint32_t thread_random_below(std::uint32_t n) noexcept;
+// Of a std::stop_source, which remembers the thread that asks it. Runs its callbacks.
+WEFT_OPAQUE void request_stop(void* stop_source) noexcept;
 
 }  // namespace weft::detail

@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <string>
 #include <system_error>
+#include <utility>
 
 using namespace std::chrono_literals;
 using weft_test::failure;
@@ -107,6 +108,55 @@ TEST_CASE("a read's limit leaves its writer alone, and a write's its reader", "[
     const std::string block(1 << 20, 'f');
     CHECK(failure([&] { ends.writer.write(block, 1ms); }) == std::errc::timed_out);
     CHECK(read_some(ends.reader, 100) == std::string(100, 'f'));
+  });
+}
+
+TEST_CASE("assigning over a descriptor that is in use ends the use and closes both in their time",
+          "[io][close]") {
+  auto old_pipe = weft::pipe();
+  auto new_pipe = weft::pipe();
+  const int old_number = old_pipe.reader.get();
+  const int new_number = new_pipe.reader.get();
+  weft::run([&] {
+    auto reading = weft::spawn([&] { return failure([&] { read_some(old_pipe.reader); }); });
+    until_parked(1);
+    old_pipe.reader = std::move(new_pipe.reader);
+    CHECK(reading.get() == std::errc::bad_file_descriptor);
+    CHECK(old_pipe.reader.get() == new_number);
+    new_pipe.writer.write("x");
+    CHECK(read_some(old_pipe.reader) == "x");
+  });
+  old_pipe.reader.close();
+  CHECK(::fcntl(old_number, F_GETFD) == -1);
+  CHECK(::fcntl(new_number, F_GETFD) == -1);
+}
+
+TEST_CASE("a descriptor that was released may be assigned to, and closes what it got",
+          "[io][close]") {
+  auto ends = weft::pipe();
+  const int released = ends.writer.release();
+  CHECK(ends.writer.release() == -1);
+  CHECK(::fcntl(released, F_GETFD) != -1);
+  CHECK(::close(released) == 0);
+  auto others = weft::pipe();
+  ends.writer = std::move(others.writer);
+  const int number = ends.writer.get();
+  ends.writer.close();
+  CHECK(ends.writer.get() == -1);
+  CHECK(::fcntl(number, F_GETFD) == -1);
+}
+
+TEST_CASE("a descriptor that is in use is released once, and not closed", "[io][close]") {
+  auto ends = weft::pipe();
+  weft::run({.workers = 1}, [&] {
+    auto reading = weft::spawn([&] { return failure([&] { read_some(ends.reader); }); });
+    until_parked(1);
+    const int number = ends.reader.release();
+    CHECK(number >= 0);
+    CHECK(ends.reader.release() == -1);
+    CHECK(reading.get() == std::errc::bad_file_descriptor);
+    CHECK(::fcntl(number, F_GETFD) != -1);
+    CHECK(::close(number) == 0);
   });
 }
 

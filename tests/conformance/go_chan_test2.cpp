@@ -1,6 +1,7 @@
 // More of Go's runtime/chan_test.go: those with many goroutines.
 #include "collect.hpp"
 #include "support/catch.hpp"
+#include "support/opaque.hpp"
 #include "support/scale.hpp"
 
 #include <weft/weft.hpp>
@@ -11,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <sstream>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -143,45 +145,110 @@ TEST_CASE("TestChanSendInterface", "[go-test]") {
   });
 }
 
-TEST_CASE("TestChanSendSelectBarrier", "[go-test]") {
-  // The value behind a sent pointer is complete when it arrives, by send as by select.
-  for (bool use_select : {true, false}) {
-    weft_test::notes notes;
-    const int count = weft_test::scaled(10000);
-    weft::run([&] {
-      struct box {
-        int a, b, c;
-      };
-      weft::chan<box*> c;
-      weft::wait_group group;
-      for (int outer = 0; outer < 4; ++outer) {
-        group.go([&] {
-          for (int i = 0; i < count; ++i) {
-            auto* sent = new box{i, i + 1, i + 2};
-            if (use_select) {
-              select(on_send(c, sent));
-            } else {
-              c.send(sent);
-            }
+namespace {
+
+// The value behind a sent pointer is complete when it arrives.
+void send_barrier(bool use_select) {
+  weft_test::notes notes;
+  const int count = weft_test::scaled(10000);
+  weft::run([&] {
+    struct box {
+      int a, b, c;
+    };
+    weft::chan<box*> c;
+    weft::wait_group group;
+    for (int outer = 0; outer < 4; ++outer) {
+      group.go([&] {
+        for (int i = 0; i < count; ++i) {
+          auto* sent = new box{i, i + 1, i + 2};
+          if (use_select) {
+            select(on_send(c, sent));
+          } else {
+            c.send(sent);
           }
-        });
-        group.go([&] {
-          for (int i = 0; i < count; ++i) {
-            std::optional<box*> got;
-            if (use_select) {
-              select(on_recv(c, got));
-            } else {
-              got = c.recv();
-            }
-            notes.expect((*got)->b == (*got)->a + 1 && (*got)->c == (*got)->a + 2, "torn");
-            delete *got;
+        }
+      });
+      group.go([&] {
+        for (int i = 0; i < count; ++i) {
+          std::optional<box*> got;
+          if (use_select) {
+            select(on_recv(c, got));
+          } else {
+            got = c.recv();
           }
-        });
+          notes.expect((*got)->b == (*got)->a + 1 && (*got)->c == (*got)->a + 2, "torn");
+          delete *got;
+        }
+      });
+    }
+    group.wait();
+  });
+  CHECK(notes.text() == "");
+}
+
+// Overwrites the stack below what waits there.
+WEFT_TEST_OPAQUE int use_stack(int depth) {
+  volatile int frame[64];
+  for (int i = 0; i < 64; ++i) frame[i] = depth + i;
+  return depth == 0 ? frame[0] : use_stack(depth - 1) + frame[63] - depth - 63;
+}
+
+}  // namespace
+
+TEST_CASE("TestChanSendSelectBarrier", "[go-test]") { send_barrier(true); }
+
+TEST_CASE("TestChanSendBarrier", "[go-test]") { send_barrier(false); }
+
+TEST_CASE("TestShrinkStackDuringBlockedSend", "[go-test]") {
+  // Deep calls between sends that wait; weft's stacks do not move, but what they held is overwritten.
+  const int n = 100;
+  weft::run([] {
+    weft::chan<int> c;
+    auto sender = weft::spawn([c] {
+      int sum = 0;
+      for (int i = 0; i < n; ++i) {
+        c.send(i);
+        sum += use_stack(20);
       }
-      group.wait();
+      return sum;
     });
-    CHECK(notes.text() == "");
-  }
+    bool in_order = true;
+    for (int i = 0; i < n; ++i) {
+      in_order = c.recv() == i && in_order;
+      weft_test::until_parked(i + 1 < n ? 1 : 0);
+      use_stack(30);
+    }
+    CHECK(in_order);
+    sender.get();
+  });
+}
+
+TEST_CASE("TestNoShrinkStackWhileParking", "[go-test]") {
+  // Short-lived pairs, both on their way to a wait again and again while somebody looks at them.
+  const int n = 10;
+  const int pairs = weft_test::scaled(200);
+  weft::run([&] {
+    for (int i = 0; i < pairs; ++i) {
+      weft::chan<int> c;
+      weft::wait_group group;
+      group.go([c] {
+        for (int k = 0; k < n; ++k) {
+          c.send(k);
+          use_stack(20);
+        }
+      });
+      group.go([c] {
+        for (int k = 0; k < n; ++k) {
+          weft::sleep_for(10us);
+          c.recv();
+        }
+      });
+      std::ostringstream seen;
+      weft::dump(seen);
+      group.wait();
+    }
+  });
+  SUCCEED();
 }
 
 TEST_CASE("TestSelectStackAdjust", "[go-test]") {

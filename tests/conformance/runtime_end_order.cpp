@@ -64,6 +64,44 @@ TEST_CASE("nobody who is parked sees what another's unwinding does", "[runtime][
   CHECK(exits == 4 * rounds);
 }
 
+TEST_CASE("nobody who is parked sees what the unwinding of one that runs does", "[runtime][end]") {
+  // It gets goroutine_exit at its next yield, maybe as the first of all; the others are decided.
+  std::atomic<int> disturbed = 0;
+  std::atomic<int> exits = 0;
+  const int rounds = int(weft_test::scaled(300)) + 3;
+  for (int round = 0; round < rounds; ++round) {
+    weft::chan<int> value;
+    weft::chan<int> closing;
+    weft::run({.workers = 2}, [&] {
+      weft::chan<void> started;
+      for (auto& c : {value, closing}) {
+        weft::go([&, c] {
+          try {
+            c.recv();
+            ++disturbed;
+          } catch (const weft::goroutine_exit&) {
+            ++exits;
+            throw;
+          }
+        });
+      }
+      weft::go([&, started] {
+        at_end act([&] {
+          value.try_send(1);
+          closing.close();
+        });
+        started.send();
+        for (;;) weft::yield();
+      });
+      started.recv();
+      until_parked(2);
+      for (int i = 0; i < round % 10; ++i) weft::yield();
+    });
+  }
+  CHECK(disturbed == 0);
+  CHECK(exits == 2 * rounds);
+}
+
 TEST_CASE("goroutine_exit ends every kind of wait", "[runtime][end]") {
   weft::mutex locked;
   weft::wait_group open;

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -156,6 +157,58 @@ TEST_CASE("a handle dropped by another exception stays silent", "[runtime][error
                   }),
                   std::out_of_range);
   CHECK(log.entries().empty());
+}
+
+TEST_CASE("a handle dropped in flight before its goroutine throws stays silent",
+          "[runtime][errors]") {
+  // What counts is when the handle was dropped, not when the goroutine throws.
+  uncaught_log log;
+  weft::run(log.options(), [] {
+    const auto dropped = weft::stats().dropped_exceptions;
+    weft::chan<void> release;
+    try {
+      auto handle = weft::spawn([release]() -> int {
+        release.recv();
+        throw std::runtime_error("second");
+      });
+      weft_test::until_parked(1);
+      throw std::out_of_range("first");
+    } catch (const std::out_of_range&) {
+    }
+    release.send();
+    while (weft::num_goroutines() > 1) weft::yield();
+    CHECK(weft::stats().dropped_exceptions == dropped + 1);
+  });
+  CHECK(log.entries().empty());
+}
+
+TEST_CASE("the exception of a dropped handle comes with its goroutine's name",
+          "[runtime][errors]") {
+  uncaught_log log;
+  weft::run(log.options(), [&] {
+    {
+      auto handle = weft::spawn([] {
+        weft::this_goroutine::name("dropped one");
+        weft::yield();
+        throw std::runtime_error("with a name");
+      });
+    }
+    while (log.entries().empty()) weft::yield();
+  });
+  REQUIRE(log.entries().size() == 1);
+  CHECK(contains(log.entries()[0], "dropped one"));
+}
+
+TEST_CASE("on_uncaught is gone after its run", "[runtime][errors]") {
+  auto token = std::make_shared<int>(1);
+  {
+    weft::options options;
+    options.on_uncaught = [token](std::exception_ptr, std::string_view) {};
+    weft::run(options, [] {});
+    weft::runtime own(options);
+    own.run([] {});
+  }
+  CHECK(token.use_count() == 1);
 }
 
 TEST_CASE("what wait_group::go started throws is uncaught", "[runtime][errors]") {

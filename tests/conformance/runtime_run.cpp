@@ -7,9 +7,11 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -115,6 +117,44 @@ TEST_CASE("run by several threads at once", "[runtime]") {
   }
   for (auto& t : threads) t.join();
   CHECK(total == 4 * 5050);
+}
+
+TEST_CASE("one thread's runtime, then another's, with nothing between them", "[runtime]") {
+  // What one leaves the next one uses, whichever thread it is on. For ThreadSanitizer: nothing but
+  // weft's own lock orders the two, since the turns are taken by relaxed accesses.
+  std::atomic<int> turn = 0;
+  std::atomic<int> uncaught = 0;
+  const int rounds = 10;
+  auto ends = weft::pipe();
+  auto takes_turns = [&](int mine) {
+    return std::thread([&, mine] {
+      for (int i = 0; i < rounds; ++i) {
+        while (turn.load(std::memory_order_relaxed) != 2 * i + mine) std::this_thread::yield();
+        weft::options options;
+        options.workers = 2 + unsigned(i);
+        options.on_uncaught = [&](std::exception_ptr, std::string_view) {
+          uncaught.fetch_add(1, std::memory_order_relaxed);
+        };
+        weft::runtime(options).run([&] {
+          weft::chan<int> c(1);
+          for (int k = 0; k < 4; ++k) weft::go([c, k] { c.send(k); });
+          for (int k = 0; k < 4; ++k) c.recv();
+          weft::wait_readable(ends.reader.get(), 100us);
+          weft::wait_group group;
+          group.go([] { throw 1; });
+          group.wait();
+          weft::go([] { weft::sleep_for(1h); });
+          weft::after(1h);
+        });
+        turn.store(2 * i + mine + 1, std::memory_order_relaxed);
+      }
+    });
+  };
+  auto first = takes_turns(0);
+  auto second = takes_turns(1);
+  first.join();
+  second.join();
+  CHECK(uncaught == 2 * rounds);
 }
 
 TEST_CASE("exit_goroutine in main makes run throw no_result", "[runtime]") {

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <optional>
 #include <set>
+#include <thread>
 #include <vector>
 
 using weft::on_default;
@@ -159,6 +160,28 @@ TEST_CASE("a waiting select with duplicates takes one value", "[select]") {
   });
 }
 
+TEST_CASE("a waiting select's cases on one channel are equally likely", "[select][fair]") {
+  // Two among eight, and neither first nor last by address: where registering begins is no choice.
+  const int rounds = weft_test::scaled(8000);
+  auto counts = weft::run({.workers = 1}, [rounds] {
+    weft::chan<int> a;
+    std::vector<weft::chan<int>> quiet(6);
+    std::array<int, 2> counts{};
+    for (int r = 0; r < rounds; ++r) {
+      auto waiting = weft::spawn([&] {
+        return select(on_recv(a), on_recv(a), on_recv(quiet[0]), on_recv(quiet[1]),
+                      on_recv(quiet[2]), on_recv(quiet[3]), on_recv(quiet[4]), on_recv(quiet[5]));
+      });
+      weft::yield();
+      a.send(1);
+      ++counts[waiting.get()];
+    }
+    return counts;
+  });
+  CAPTURE(counts);
+  CHECK(chi_square(counts) < limit_1);
+}
+
 TEST_CASE("a select never meets itself", "[select]") {
   weft::run([] {
     weft::chan<int> c;
@@ -237,4 +260,38 @@ TEST_CASE("default judges all channels at one instant", "[select]") {
     return both_missed;
   });
   CHECK(both_missed == 0);
+}
+
+TEST_CASE("default is not taken for a channel that always has room, or always a value", "[select]") {
+  // At most one of two places is taken, and of two values one is always there, while another thread
+  // sends and receives all the time.
+  const int rounds = weft_test::scaled(200000);
+  weft::chan<int> room(2);
+  weft::chan<int> values(2);
+  values.send(0);
+  std::atomic<bool> stop = false;
+  std::thread other([&] {
+    while (!stop) {
+      room.send(1);
+      room.recv();
+      values.send(1);
+      values.recv();
+    }
+  });
+  int missed = 0;
+  for (int i = 0; i < rounds; ++i) {
+    if (select(on_send(room, 2), on_default([] {})) == 0) {
+      room.recv();
+    } else {
+      ++missed;
+    }
+    if (select(on_recv(values), on_default([] {})) == 0) {
+      values.send(2);
+    } else {
+      ++missed;
+    }
+  }
+  stop = true;
+  other.join();
+  CHECK(missed == 0);
 }

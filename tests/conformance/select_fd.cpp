@@ -102,6 +102,33 @@ TEST_CASE("a select that waits is woken by whichever comes", "[select][io]") {
   });
 }
 
+TEST_CASE("cancel_waits leaves a select on other things waiting", "[select][io]") {
+  // A select has no way to say "cancelled": the descriptor counts as ready, and what is done with
+  // it next reports what has become of it.
+  weft::run([] {
+    auto ends = weft::pipe();
+    const int fd = ends.reader.get();
+    weft::chan<int> c;
+    int handled = 0;
+    auto waiting =
+        weft::spawn([&] { return select(on_recv(c), on_readable(fd, [&] { ++handled; })); });
+    until_parked(1);
+    weft::cancel_waits(fd);
+    CHECK(waiting.get() == 1);
+    CHECK(handled == 1);
+    // Nothing of it is left behind: the descriptor can be waited on, and cancelled, again.
+    auto again = weft::spawn([&] { return select(on_recv(c), on_readable(fd, [] {})); });
+    until_parked(1);
+    c.send(1);
+    CHECK(again.get() == 0);
+    weft::cancel_waits(fd);
+    auto third = weft::spawn([&] { return weft::wait_readable(fd); });
+    until_parked(1);
+    ends.writer.write("x");
+    CHECK(third.get() == weft::wait_status::ready);
+  });
+}
+
 TEST_CASE("several descriptors, several goroutines", "[select][io]") {
   weft::run([] {
     const int count = 4;

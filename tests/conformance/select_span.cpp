@@ -102,6 +102,18 @@ TEST_CASE("a value of another type is a logic_error", "[select][span]") {
   CHECK(c.recv() == "x");
 }
 
+TEST_CASE("a case that was moved from is a logic_error", "[select][span]") {
+  weft::chan<int> c(1);
+  std::vector<weft::select_case> cases;
+  cases.push_back(on_send(c, 1));
+  weft::select_case moved = std::move(cases[0]);
+  CHECK_THROWS_AS(cases[0].value(2), std::logic_error);
+  CHECK_THROWS_AS(select(cases), std::logic_error);
+  cases[0] = std::move(moved);
+  CHECK(select(cases) == 0);
+  CHECK(c.recv() == 1);
+}
+
 TEST_CASE("a value that was not chosen stays for the next select", "[select][span]") {
   weft::chan<std::unique_ptr<int>> full(1);
   full.send(nullptr);

@@ -10,6 +10,7 @@
 #include <iostream>
 #include <optional>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 using namespace std::chrono_literals;
@@ -65,6 +66,68 @@ WEFT_CHILD_CASE("deadlock-of-main-alone") {
     weft::chan<int>().recv();
   });
   report([] {});
+}
+
+WEFT_CHILD_CASE("deadlock-seen-late") {
+  // The last to rest is not the one that watches: it has computed meanwhile, then slept.
+  for (const unsigned workers : {1u, 2u, 4u}) {
+    try {
+      weft::run({.workers = workers}, [] {
+        weft::chan<int> c;
+        weft::go([] {
+          const auto start = weft::clock::now();
+          while (weft::clock::now() - start < 60ms) {
+          }
+          weft::sleep_for(100ms);
+        });
+        weft::go([] {});
+        c.recv();
+      });
+    } catch (const weft::deadlock_error&) {
+      std::cout << "deadlock\n";
+    }
+  }
+}
+
+WEFT_CHILD_CASE("deadlock-again-and-again") {
+  for (int i = 0; i < 20; ++i) {
+    try {
+      weft::run({.workers = 1}, [] { weft::chan<int>().send(1); });
+    } catch (const weft::deadlock_error&) {
+      std::cout << ".";
+    }
+  }
+}
+
+WEFT_CHILD_CASE("deadlock-in-one-of-two-runs") {
+  // The other run is busy for a while: no judgement until it rests. Its end must not hide it.
+  std::thread other([] {
+    weft::run({.workers = 1, .detect_deadlock = false}, [] { weft::sleep_for(300ms); });
+  });
+  report([] { weft::chan<int>().recv(); });
+  other.join();
+}
+
+WEFT_CHILD_CASE("deadlock-after-a-timer-that-nobody-sees") {
+  // Of a run that has ended; its channel is gone.
+  weft::run([] { auto unused = weft::after(1h); });
+  report([] { weft::chan<int>().recv(); });
+}
+
+WEFT_CHILD_CASE("deadlocks-beside-other-runs") {
+  std::thread other([] {
+    for (int i = 0; i < 500; ++i) weft::run({.workers = 1}, [] { weft::yield(); });
+  });
+  int found = 0;
+  for (int i = 0; i < 30; ++i) {
+    try {
+      weft::run({.workers = 1}, [] { weft::chan<int>().recv(); });
+    } catch (const weft::deadlock_error&) {
+      ++found;
+    }
+  }
+  other.join();
+  std::cout << found << '\n';
 }
 
 WEFT_CHILD_CASE("deadlock-others-unwind") {
@@ -180,6 +243,36 @@ TEST_CASE("every kind of wait, one run after the other", "[death][deadlock]") {
   CHECK(child.out ==
         "deadlock\ndeadlock\ndeadlock\ndeadlock\ndeadlock\ndeadlock\ndeadlock\ndeadlock\n"
         "returned\n");
+}
+
+TEST_CASE("a deadlock is seen, whoever is the last to rest", "[death][deadlock]") {
+  auto child = run_child("deadlock-seen-late");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "deadlock\ndeadlock\ndeadlock\n");
+}
+
+TEST_CASE("run after run in a deadlock, each is told", "[death][deadlock]") {
+  auto child = run_child("deadlock-again-and-again");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == std::string(20, '.'));
+}
+
+TEST_CASE("a deadlock beside another run is seen when that one rests", "[death][deadlock]") {
+  auto child = run_child("deadlock-in-one-of-two-runs");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "deadlock\n");
+}
+
+TEST_CASE("a timer that nobody can see any more hides no deadlock", "[death][deadlock]") {
+  auto child = run_child("deadlock-after-a-timer-that-nobody-sees");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "deadlock\n");
+}
+
+TEST_CASE("deadlocks are found while other runs come and go", "[death][deadlock]") {
+  auto child = run_child("deadlocks-beside-other-runs");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "30\n");
 }
 
 TEST_CASE("nothing that others do while they unwind completes main's wait", "[death][deadlock]") {

@@ -73,6 +73,25 @@ WEFT_CHILD_CASE("abandons-one-that-swallows") {
   std::cout << "run returned" << std::endl;
 }
 
+WEFT_CHILD_CASE("abandons-but-keeps-timers") {
+  weft::recv_chan<weft::clock::time_point> tick;
+  weft::recv_chan<weft::clock::time_point> soon;
+  weft::run({.workers = 2, .shutdown_grace = 50ms}, [&] {
+    soon = weft::after(10ms);
+    tick = weft::after(300ms);
+    weft::chan<void> started;
+    weft::go([started] {
+      started.send();
+      while (!released) {
+      }
+    });
+    started.recv();
+  });
+  std::cout << "run returned" << std::endl;
+  std::cout << soon.recv().has_value() << tick.recv().has_value() << std::endl;
+  released = true;
+}
+
 WEFT_CHILD_CASE("aborts-on-stuck") {
   weft::run({.shutdown_grace = 100ms, .abort_on_stuck = true}, [] {
     weft::chan<void> started;
@@ -185,6 +204,12 @@ TEST_CASE("one that swallows goroutine_exit for ever is left behind", "[death][s
   CHECK(child.exit_code == 0);
   CHECK(child.out == "run returned\n");
   CHECK_THAT(child.err, contains("deaf to the end"));
+}
+
+TEST_CASE("timers of a run that has left something behind still tick", "[death][shutdown]") {
+  auto child = run_child("abandons-but-keeps-timers");
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "run returned\n11\n");
 }
 
 TEST_CASE("abort_on_stuck aborts instead", "[death][shutdown]") {

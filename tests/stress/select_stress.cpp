@@ -157,6 +157,48 @@ TEST_CASE("selects over overlapping sets of channels", "[stress][select]") {
   });
 }
 
+TEST_CASE("a select of many channels is woken while it is still letting go of them",
+          "[stress][select]") {
+  // A descriptor that has become ready since the first look wakes it at once, from another worker:
+  // the list of locks must not be made anew while the rest of it is still being walked.
+  const std::uint64_t seed = weft_test::first_seed();
+  CAPTURE(seed);
+  const int rounds = weft_test::scaled(400);
+  const std::size_t count = weft_test::scaled(10000);
+  int chosen_descriptor = 0;
+  weft::run({.workers = 3}, [&] {
+    std::vector<weft::chan<int>> channels(count);
+    auto ends = weft::pipe();
+    std::vector<weft::select_case> cases;
+    for (auto& c : channels) cases.push_back(on_recv(c));
+    cases.push_back(weft::on_readable(ends.reader.get(), [] {}));
+    cases.push_back(on_timeout(0s));
+    const auto start = weft::clock::now();
+    for (int i = 0; i < 5; ++i) select(cases);
+    const auto most = int((weft::clock::now() - start) / 5us) + 10;
+    cases.pop_back();
+    weft_test::chance pick(seed);
+    std::atomic<int> turn = 0;
+    auto writes = weft::spawn([&] {
+      for (int i = 1; i <= rounds; ++i) {
+        while (turn != i) weft::yield();
+        const auto until = weft::clock::now() + std::chrono::microseconds(pick.below(most));
+        while (weft::clock::now() < until) {
+        }
+        ends.writer.write("x");
+      }
+    });
+    for (int i = 1; i <= rounds; ++i) {
+      turn = i;
+      chosen_descriptor += select(cases) == count;
+      std::byte one[1];
+      ends.reader.read(one);
+    }
+    writes.get();
+  });
+  CHECK(chosen_descriptor == rounds);
+}
+
 TEST_CASE("closes race with selects", "[stress][select]") {
   const int rounds = weft_test::scaled(500);
   for (int round = 0; round < rounds; ++round) {

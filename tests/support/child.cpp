@@ -14,6 +14,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdlib>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <system_error>
@@ -97,7 +98,9 @@ pid_t start(std::vector<std::string> arguments, std::vector<std::string> environ
   posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
   pid_t pid = -1;
-  const int error = posix_spawn(&pid, "/proc/self/exe", &actions, nullptr,
+  // By its name: beneath Valgrind the link itself leads to Valgrind.
+  static const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+  const int error = posix_spawn(&pid, self.c_str(), &actions, nullptr,
                                 pointers(arguments).data(), pointers(environment).data());
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) fail(error, "posix_spawn");
@@ -142,7 +145,7 @@ child_case::child_case(std::string_view name, void (*function)()) {
 }
 
 child_result run_child(std::string_view name, const child_options& options) {
-  const auto limit = options.limit * (under_asan || under_tsan ? 5 : 1);
+  const auto limit = options.limit * (under_asan || under_tsan || under_valgrind ? 5 : 1);
   std::vector<std::string> additions{"WEFT_TEST_TIMEOUT=" + std::to_string(limit.count())};
   additions.insert(additions.end(), options.env.begin(), options.env.end());
 

@@ -7,11 +7,19 @@
 #include <catch2/catch.hpp>
 #endif
 
+#include <cstdlib>
+#include <vector>
+
 #include "support/child.hpp"
 #include "support/watchdog.hpp"
 
 int main(int argc, char** argv) {
   weft_test::start_watchdog();
   if (weft_test::run_as_child(argc, argv)) return 0;
-  return Catch::Session().run(argc, argv);
+  std::vector<const char*> arguments(argv, argv + argc);
+  // For tools/repeat, which goes through ctest: the cases in an order made from this number.
+  if (const char* seed = std::getenv("WEFT_TEST_ORDER"); seed != nullptr && *seed != '\0') {
+    arguments.insert(arguments.end(), {"--order", "rand", "--rng-seed", seed});
+  }
+  return Catch::Session().run(static_cast<int>(arguments.size()), arguments.data());
 }

@@ -1,6 +1,6 @@
 #pragma once
 
-// How much smaller a test has to be under a sanitizer.
+// How much smaller a test has to be under a sanitizer or Valgrind.
 
 #include <cstddef>
 
@@ -16,7 +16,9 @@
 #endif
 #endif
 
-#if defined(WEFT_TEST_TSAN)
+#if defined(WEFT_TEST_VALGRIND)  // the build says so
+#define WEFT_TEST_SLOW_FACTOR 40
+#elif defined(WEFT_TEST_TSAN)
 #define WEFT_TEST_SLOW_FACTOR 50
 #elif defined(WEFT_TEST_ASAN)
 #define WEFT_TEST_SLOW_FACTOR 10
@@ -28,8 +30,9 @@ namespace weft_test {
 
 inline constexpr bool under_tsan = WEFT_TEST_SLOW_FACTOR == 50;
 inline constexpr bool under_asan = WEFT_TEST_SLOW_FACTOR == 10;
+inline constexpr bool under_valgrind = WEFT_TEST_SLOW_FACTOR == 40;
 
-// n, n/10 under ASan, n/50 under TSan; at least 1.
+// n, n/10 under ASan, n/40 under Valgrind, n/50 under TSan; at least 1.
 constexpr std::size_t scaled(std::size_t n) {
   const std::size_t m = n / WEFT_TEST_SLOW_FACTOR;
   return m > 0 ? m : 1;

@@ -62,7 +62,7 @@ unsigned limit_in_seconds() {
   if (const char* text = std::getenv("WEFT_TEST_TIMEOUT")) {
     return static_cast<unsigned>(std::strtoul(text, nullptr, 10));
   }
-  return under_asan || under_tsan ? 600 : 120;
+  return under_asan || under_tsan || under_valgrind ? 600 : 120;
 }
 
 }  // namespace

@@ -125,6 +125,52 @@ TEST_CASE("a long computation holds up nobody") {
   CHECK(ended == computing);
 }
 
+TEST_CASE("behind a computation and beside others that only yield, everybody has a turn") {
+  // The stand-in is never idle, since the others yield on it: it must look into the queue of the
+  // worker that computes all the same.
+  for (int round = 0; round < 5; ++round) {
+    weft::run({.workers = 1}, [] {
+      std::atomic<bool> stop = false;
+      weft::wait_group group;
+      for (int y = 0; y < 3; ++y) {
+        group.go([&] {
+          while (!stop) weft::yield();
+        });
+      }
+      group.go([&] {
+        for (int i = 0; i < 100; ++i) weft::yield();
+        group.go([&] { stop = true; });
+        while (!stop) {
+        }
+      });
+      group.wait();
+    });
+  }
+  SUCCEED();
+}
+
+TEST_CASE("a timer fires on time beside others that compute and yield") {
+  // No sleeper waits for ever behind goroutines that never rest.
+  for (const unsigned workers : {1u, 2u}) {
+    std::atomic<bool> stop = false;
+    weft::run({.workers = workers}, [&] {
+      for (unsigned h = 0; h < 2 * workers; ++h) {
+        weft::go([&] {
+          while (!stop) {
+            const auto start = weft::clock::now();
+            while (weft::clock::now() - start < 5ms) {
+            }
+            weft::yield();
+          }
+        });
+      }
+      for (int i = 0; i < 5; ++i) weft::sleep_for(5ms);
+      stop = true;
+    });
+  }
+  SUCCEED();
+}
+
 TEST_CASE("descriptors are watched although the only worker is kept") {
   weft::run({.workers = 1}, [] {
     plain_pipe gate;

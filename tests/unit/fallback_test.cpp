@@ -24,6 +24,7 @@
 #include "stack/stack_pool.hpp"
 #include "support/catch.hpp"
 #include "support/child.hpp"
+#include "support/opaque.hpp"
 #include "support/scale.hpp"
 #include "unit/guard_probe.hpp"
 #include "unit/own_stderr.hpp"
@@ -138,7 +139,7 @@ WEFT_CHILD_CASE("nothing-new") {
   workload();
 }
 
-[[gnu::noipa]] int descend(volatile int* above, long levels) {
+WEFT_TEST_OPAQUE int descend(volatile int* above, long levels) {
   volatile int frame[64];
   frame[0] = *above + 1;
   return levels == 0 ? 0 : descend(frame, levels - 1) + frame[0];
@@ -209,6 +210,24 @@ WEFT_CHILD_CASE("no-more-threads") {
   });
   outside.join();
   std::cout << sum << '\n';
+}
+
+// The stand-in for a goroutine that blocks is refused. What waited goes on when that one comes back,
+// and that nothing more can happen then is still seen.
+WEFT_CHILD_CASE("no-stand-in-and-a-deadlock") {
+  try {
+    weft::run({.workers = 1}, [] {
+      weft_test::refuse(SYS_clone3, ENOSYS);
+      weft_test::refuse(SYS_clone, EAGAIN);
+      weft::chan<int> c(1);
+      weft::go([c] { c.send(1); });
+      weft::go([] { usleep(200'000); });
+      std::cout << *c.recv() << std::endl;
+      c.recv();
+    });
+  } catch (const weft::deadlock_error&) {
+    std::cout << "deadlock\n";
+  }
 }
 
 // An address space that holds few stacks: goroutines start as others end.
@@ -297,6 +316,14 @@ TEST_CASE("threads refused") {
   const auto one = weft_test::run_child("no-more-threads");
   CHECK(one.out == "1400\n");
   CHECK(one.exit_code == 0);
+}
+
+TEST_CASE("a thread refused does not hide a deadlock") {
+  if (weft_test::under_tsan || weft_test::under_asan) return;  // they need threads of their own
+  const auto child = weft_test::run_child("no-stand-in-and-a-deadlock");
+  CAPTURE(child.err);
+  CHECK(child.out == "1\ndeadlock\n");
+  CHECK(child.exit_code == 0);
 }
 
 TEST_CASE("goroutines without a stack wait for one") {

@@ -18,6 +18,7 @@
 
 #include "support/catch.hpp"
 #include "support/child.hpp"
+#include "support/opaque.hpp"
 #include "support/scale.hpp"
 #include "unit/guard_probe.hpp"
 
@@ -43,7 +44,7 @@ const weft_test::child_options plain_signals{
     .env = {"ASAN_OPTIONS=handle_segv=0:allow_user_segv_handler=1", "TSAN_OPTIONS=handle_segv=0"}};
 
 // Takes more stack than any goroutine has.
-[[gnu::noipa]] int descend(volatile int* above, long levels) {
+WEFT_TEST_OPAQUE int descend(volatile int* above, long levels) {
   volatile int frame[64];
   frame[0] = *above + 1;
   return levels == 0 ? 0 : descend(frame, levels - 1) + frame[0];

@@ -10,6 +10,7 @@
 
 #include "conformance/collect.hpp"
 #include "support/catch.hpp"
+#include "support/opaque.hpp"
 #include "support/scale.hpp"
 #include "switch/thread_local.hpp"
 
@@ -99,8 +100,10 @@ void many(F f) {
 }
 
 // As a function of the C library would, which no sanitizer sees into.
-[[gnu::noipa, gnu::no_sanitize("thread")]] void set_errno(int value) { *weft::detail::thread_errno() = value; }
-[[gnu::noipa, gnu::no_sanitize("thread")]] int get_errno() { return *weft::detail::thread_errno(); }
+WEFT_TEST_OPAQUE WEFT_TEST_NO_TSAN void set_errno(int value) {
+  *weft::detail::thread_errno() = value;
+}
+WEFT_TEST_OPAQUE WEFT_TEST_NO_TSAN int get_errno() { return *weft::detail::thread_errno(); }
 
 }  // namespace
 

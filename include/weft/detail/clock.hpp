@@ -10,12 +10,13 @@ namespace weft {
 /// The clock that every wait, timer and time-out of weft goes by: steady, in nanoseconds.
 /// Meets the standard's *TrivialClock* requirements. `now()` costs about 30 ns.
 struct clock {
-  using duration = std::chrono::nanoseconds;
-  using rep = duration::rep;
-  using period = duration::period;
-  using time_point = std::chrono::time_point<clock>;
-  static constexpr bool is_steady = true;
+  using duration = std::chrono::nanoseconds;                  ///< what it counts in
+  using rep = duration::rep;                                  ///< 64 bits
+  using period = duration::period;                            ///< nano
+  using time_point = std::chrono::time_point<clock>;          ///< what `_until` calls take
+  static constexpr bool is_steady = true;                     ///< setting the system's time does not move it
 
+  /// The time. From any thread.
   [[nodiscard]] static time_point now() noexcept;
 };
 

@@ -1,9 +1,11 @@
 // The untyped half of select.
 #pragma once
 
+#include <coroutine>
 #include <cstddef>
 #include <cstdint>
 
+#include <weft/detail/async.hpp>
 #include <weft/detail/channel.hpp>
 #include <weft/detail/clock.hpp>
 #include <weft/detail/wait_node.hpp>
@@ -13,14 +15,17 @@ namespace weft::detail {
 enum class case_kind : std::uint8_t { receive, send, timeout, otherwise, source };
 
 struct select_case_core;
+struct callable_seed;
 
-// Something beside channels that a select can wait for: a descriptor, later a join or a stop token.
-// It can only become ready while a select waits; see src/chan/select.cpp for the order of calls.
+// Something beside channels that a select can wait for: a descriptor, a join, a stop token. But for
+// a descriptor it can only become ready; see src/chan/select.cpp for the order of calls.
 struct case_source {
+  // Before a wait: starts what arm needs. May throw.
+  virtual void prepare(select_case_core&) {}
   // Never waits. For the first look.
   virtual bool is_ready(select_case_core&) = 0;
   // From the commit, after the owner's claim word is open: from here on the source may claim and
-  // wake the node's owner. May do so before it returns.
+  // claim (claim_case and the node's index) and wake the node's owner. May do so before it returns.
   virtual void arm(select_case_core&) = 0;
   // After the wait: when it returns, nothing of the source refers to the case.
   virtual void disarm(select_case_core&) = 0;
@@ -48,9 +53,36 @@ struct select_case_core {
 // of kind otherwise it never waits. Throws goroutine_exit, or what a copy or move of T throws.
 std::size_t select_among(select_case_core* const* cases, std::size_t count);
 
+// The same in a coroutine. The cases must live as long as the state.
+struct async_select_state : async_state {
+  async_select_state() noexcept {}
+  ~async_select_state() {
+    if (suspended) withdraw_async(*this);
+  }
+  alignas(void*) std::byte parts[160];  // see src/chan/select.cpp; raw until async_select_ready
+};
+bool async_select_ready(async_select_state&, select_case_core* const* cases, std::size_t count);
+bool async_select_suspend(async_select_state&, std::coroutine_handle<>) noexcept;
+std::size_t async_select_resume(async_select_state&);
+
 // The sources of descriptors.
 case_source& readable_source() noexcept;
 case_source& writable_source() noexcept;
+
+// By a source that has become ready: ends the wait of the node's owner, if nobody else has.
+void end_wait(waiter* owner, std::uint32_t index) noexcept;
+
+// The end of a goroutine that a join_handle joins. The handle may be moved into and out of.
+class join_source final : public case_source {
+ public:
+  explicit join_source(callable_seed* const& joined) noexcept : joined_(&joined) {}
+  bool is_ready(select_case_core&) override;
+  void arm(select_case_core&) override;
+  void disarm(select_case_core&) override;
+
+ private:
+  callable_seed* const* joined_;
+};
 
 [[noreturn]] void throw_closed_send();
 [[noreturn]] void throw_select_misuse(const char* what);

@@ -50,7 +50,9 @@ class barrier {
   /// What arrive() gives and wait() takes: the phase. Movable.
   class arrival_token {
    public:
+    /// The other must not be used any more.
     arrival_token(arrival_token&&) = default;
+    /// The other must not be used any more.
     arrival_token& operator=(arrival_token&&) = default;
 
    private:
@@ -59,6 +61,7 @@ class barrier {
     std::uint64_t phase_;
   };
 
+  /// The largest number that can be expected.
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX; }
 
   /// @throws std::invalid_argument if the number is negative.

@@ -80,6 +80,7 @@ class concurrent_map {
                 "are not, store std::shared_ptr");
 
  public:
+  /// An empty map. @throws std::bad_alloc
   explicit concurrent_map(Hash hash = Hash(), Equal equal = Equal())
       : hash_(std::move(hash)), parts_(make_parts(equal)) {}
   concurrent_map(const concurrent_map&) = delete;

@@ -16,6 +16,7 @@ namespace weft {
 /// the latch for somebody who waits.
 class latch {
  public:
+  /// The largest count.
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX / 4; }
 
   /// @throws std::invalid_argument if the count is negative or above max().
@@ -37,6 +38,7 @@ class latch {
   bool wait_for(std::chrono::duration<Rep, Period> limit) const {
     return wait_until_open(detail::deadline_after(limit));
   }
+  /// The same until a point in time.
   template <class Clock, class Duration>
   bool wait_until(std::chrono::time_point<Clock, Duration> limit) const {
     return wait_until_open(detail::deadline_at(limit));

@@ -93,6 +93,7 @@ class pool {
   std::array<place, places> places_;
 };
 
+/// `pool p(factory)` holds what the factory makes.
 template <class F>
 pool(F) -> pool<std::invoke_result_t<F&>>;
 

@@ -22,6 +22,7 @@ class semaphore {
   semaphore(const semaphore&) = delete;
   semaphore& operator=(const semaphore&) = delete;
 
+  /// The largest number of permits.
   static constexpr std::ptrdiff_t max() noexcept { return PTRDIFF_MAX / 4; }
 
   /// Waits for k permits at once. @throws std::invalid_argument if k is negative or more than n;
@@ -36,6 +37,7 @@ class semaphore {
   bool try_acquire_for(std::ptrdiff_t k, std::chrono::duration<Rep, Period> limit) {
     return take(k) || acquire_until(k, detail::deadline_after(limit));
   }
+  /// The same for one permit.
   template <class Rep, class Period>
   bool try_acquire_for(std::chrono::duration<Rep, Period> limit) {
     return try_acquire_for(1, limit);
@@ -45,6 +47,7 @@ class semaphore {
   bool try_acquire_until(std::ptrdiff_t k, std::chrono::time_point<Clock, Duration> limit) {
     return take(k) || acquire_until(k, detail::deadline_at(limit));
   }
+  /// The same for one permit.
   template <class Clock, class Duration>
   bool try_acquire_until(std::chrono::time_point<Clock, Duration> limit) {
     return try_acquire_until(1, limit);

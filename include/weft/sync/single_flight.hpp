@@ -26,11 +26,13 @@ class single_flight {
                 "weft::single_flight: V must be copyable, every caller gets a copy");
 
  public:
+  /// What a call gives.
   struct result {
-    V value;
+    V value;      ///< what the function returned
     bool shared;  ///< more than one caller got it
   };
 
+  /// Nothing runs. @throws std::bad_alloc
   explicit single_flight(Hash hash = Hash(), Equal equal = Equal())
       : flights_(0, std::move(hash), std::move(equal)) {}
   single_flight(const single_flight&) = delete;

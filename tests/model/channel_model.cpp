@@ -1,0 +1,214 @@
+// Channels and select (src/chan), between plain threads: every value once, nobody left waiting,
+// closing against everything, judged at one instant.
+#include <array>
+#include <memory>
+#include <optional>
+
+#include "model/explorer.hpp"
+#include "support/catch.hpp"
+#include "weft/chan.hpp"
+#include "weft/select.hpp"
+
+namespace m = weft_model;
+using weft::chan_status;
+
+namespace {
+
+void check(const m::outcome& r) {
+  INFO(r.executions << " executions\n" << r.trace);
+  CHECK(r.failure == "");
+  CHECK(r.complete);
+}
+
+// Passes when the model's clock jumps.
+const weft::clock::time_point soon{std::chrono::hours(1) + std::chrono::nanoseconds(1)};
+
+struct counts {
+  std::array<int, 4> sent{};
+  std::array<int, 4> received{};
+  void take(const std::optional<int>& v) {
+    if (v) ++received[static_cast<unsigned>(*v)];
+  }
+};
+
+// What was sent is received once, or still there; what was not sent is not.
+void balance(weft::chan<int> c, counts& n) {
+  for (std::optional<int> v; c.try_recv(v) == chan_status::ok;) n.take(v);
+  m::require(n.sent == n.received, "lost, or delivered twice");
+}
+
+template <class... Threads>
+void run(m::limits l, std::size_t capacity, Threads... threads) {
+  check(m::explore(l, [=](m::scenario& s) {
+    auto n = std::make_shared<counts>();
+    weft::chan<int> c(capacity);
+    (s.thread([=] { threads(c, *n); }), ...);
+    s.at_end([=] { balance(c, *n); });
+  }));
+}
+
+auto sender(int value) {
+  return [value](weft::chan<int> c, counts& n) {
+    if (c.send_for(value, weft::clock::duration::max()) == chan_status::ok) {
+      ++n.sent[static_cast<unsigned>(value)];
+    }
+  };
+}
+auto impatient_sender(int value) {
+  return [value](weft::chan<int> c, counts& n) {
+    if (c.send_until(value, soon) == chan_status::ok) ++n.sent[static_cast<unsigned>(value)];
+  };
+}
+auto receiver(int times) {
+  return [times](weft::chan<int> c, counts& n) {
+    for (int i = 0; i < times; ++i) n.take(c.recv());
+  };
+}
+void impatient_receiver(weft::chan<int> c, counts& n) {
+  std::optional<int> v;
+  c.recv_until(v, soon);
+  n.take(v);
+}
+void closer(weft::chan<int> c, counts&) { c.close(); }
+
+}  // namespace
+
+TEST_CASE("model: channel, one sends and one receives", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  run({.preemptions = 3}, capacity, sender(0), receiver(1));
+}
+
+TEST_CASE("model: channel, two send and one receives", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  run({.preemptions = 2}, capacity, sender(0), sender(1), receiver(2));
+}
+
+TEST_CASE("model: channel, a sender and a receiver that give up", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  run({.preemptions = 2}, capacity, impatient_sender(0), impatient_receiver);
+}
+
+TEST_CASE("model: channel, closed while one sends and one receives", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  run({.preemptions = 2}, capacity, sender(0), receiver(1), closer);
+}
+
+TEST_CASE("model: channel, a full one is closed beside a parked sender", "[model]") {
+  check(m::explore({.preemptions = 2}, [](m::scenario& s) {
+    auto n = std::make_shared<counts>();
+    weft::chan<int> c(1);
+    c.send(0);
+    n->sent[0] = 1;
+    s.thread([=] { sender(1)(c, *n); });
+    s.thread([=] { c.close(); });
+    s.thread([=] { n->take(c.recv()); });
+    s.at_end([=] { balance(c, *n); });
+  }));
+}
+
+// ---- Select --------------------------------------------------------------------------------
+
+namespace {
+
+struct two_channels {
+  weft::chan<int> a, b;
+  counts n;
+  std::size_t chosen[2] = {9, 9};
+  two_channels(std::size_t capacity) : a(capacity), b(capacity) {
+    // Select locks by address: in the same order in each execution.
+    using weft::detail::channel_access;
+    if (channel_access::core(b) < channel_access::core(a)) std::swap(a, b);
+  }
+  void balance_both() {
+    for (weft::chan<int> c : {a, b}) {
+      for (std::optional<int> v; c.try_recv(v) == chan_status::ok;) n.take(v);
+    }
+    m::require(n.sent == n.received, "lost, or delivered twice");
+  }
+};
+
+}  // namespace
+
+TEST_CASE("model: select, a receive from either of two", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  check(m::explore({.preemptions = 1}, [=](m::scenario& s) {
+    auto w = std::make_shared<two_channels>(capacity);
+    s.thread([w] {
+      std::optional<int> v;
+      for (int i = 0; i < 2; ++i) {
+        weft::select(weft::on_recv(w->a, v), weft::on_recv(w->b, v));
+        w->n.take(v);
+      }
+    });
+    s.thread([w] { sender(0)(w->a, w->n); });
+    s.thread([w] { sender(1)(w->b, w->n); });
+    s.at_end([w] { w->balance_both(); });
+  }));
+}
+
+TEST_CASE("model: select, two that could meet in both directions meet once", "[model]") {
+  check(m::explore({.preemptions = 2}, [](m::scenario& s) {
+    auto w = std::make_shared<two_channels>(0);
+    s.thread([w] {
+      std::optional<int> v;
+      w->chosen[0] = weft::select(weft::on_send(w->a, 0), weft::on_recv(w->b, v));
+      if (w->chosen[0] == 0) ++w->n.sent[0];
+      w->n.take(v);
+    });
+    s.thread([w] {
+      std::optional<int> v;
+      w->chosen[1] = weft::select(weft::on_send(w->b, 1), weft::on_recv(w->a, v));
+      if (w->chosen[1] == 0) ++w->n.sent[1];
+      w->n.take(v);
+    });
+    s.at_end([w] {
+      w->balance_both();
+      m::require(w->chosen[0] + w->chosen[1] == 1, "both sent, or both received");
+    });
+  }));
+}
+
+TEST_CASE("model: select, a time-out races with a sender", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  check(m::explore({.preemptions = 2}, [=](m::scenario& s) {
+    auto w = std::make_shared<two_channels>(capacity);
+    s.thread([w] {
+      std::optional<int> v;
+      weft::select(weft::on_recv(w->a, v), weft::on_recv(w->b, v), weft::on_timeout(soon));
+      w->n.take(v);
+    });
+    s.thread([w] { impatient_sender(0)(w->a, w->n); });
+    s.at_end([w] { w->balance_both(); });
+  }));
+}
+
+TEST_CASE("model: select, default is judged at one instant", "[model]") {
+  // Each sends on its own channel and then looks at the other's first: not both find nothing.
+  check(m::explore({.preemptions = 3, .delayed_stores = 2}, [](m::scenario& s) {
+    auto w = std::make_shared<two_channels>(1);
+    for (const int i : {0, 1}) {
+      s.thread([w, i] {
+        (i == 0 ? w->a : w->b).try_send(i);
+        w->chosen[i] = weft::select(weft::on_recv(i == 0 ? w->b : w->a), weft::on_default());
+      });
+    }
+    s.at_end([w] { m::require(w->chosen[0] == 0 || w->chosen[1] == 0, "both took default"); });
+  }));
+}
+
+TEST_CASE("model: select, closed while it waits", "[model]") {
+  check(m::explore({.preemptions = 1}, [](m::scenario& s) {
+    auto w = std::make_shared<two_channels>(0);
+    s.thread([w] {
+      std::optional<int> v;
+      w->chosen[0] = weft::select(weft::on_recv(w->a, v), weft::on_recv(w->b, v));
+      m::require(!v || *v == 1, "a value out of nowhere");
+      w->n.take(v);
+    });
+    s.thread([w] { w->a.close(); });
+    s.thread([w] {
+      if (w->b.send_until(1, soon) == chan_status::ok) ++w->n.sent[1];
+    });
+    s.at_end([w] { w->balance_both(); });
+  }));
+}

@@ -1,0 +1,150 @@
+// The explorer itself: it finds what is wrong, and nothing else.
+#include "model/explorer.hpp"
+#include "support/catch.hpp"
+
+namespace m = weft_model;
+
+namespace {
+
+struct two_flags {
+  m::atomic<int> a{0};
+  m::atomic<int> b{0};
+  int saw_a = -1;
+  int saw_b = -1;
+};
+
+// Each stores its flag and looks at the other's; not both may miss the other.
+template <class Fence1, class Fence2>
+m::outcome dekker(const m::limits& l, Fence1 one, Fence2 two) {
+  return m::explore(l, [&](m::scenario& s) {
+    auto state = std::make_shared<two_flags>();
+    s.thread([=] {
+      state->a.store(1, std::memory_order_relaxed);
+      one();
+      state->saw_b = state->b.load(std::memory_order_relaxed);
+    });
+    s.thread([=] {
+      state->b.store(1, std::memory_order_relaxed);
+      two();
+      state->saw_a = state->a.load(std::memory_order_relaxed);
+    });
+    s.at_end([=] { m::require(state->saw_a == 1 || state->saw_b == 1, "both missed"); });
+  });
+}
+
+void nothing() {}
+
+}  // namespace
+
+TEST_CASE("model: without store buffers Dekker's pattern needs no fence", "[model]") {
+  const auto r = dekker({.preemptions = 4, .delayed_stores = 0}, nothing, nothing);
+  CHECK(r.complete);
+  CHECK(r.failure == "");
+  CHECK(r.executions >= 6);
+}
+
+TEST_CASE("model: with store buffers it does", "[model]") {
+  CHECK(dekker({.delayed_stores = 1}, nothing, nothing).failure == "both missed");
+  CHECK(dekker({.delayed_stores = 1}, m::full_fence, nothing).failure == "both missed");
+  const auto fenced = dekker({.preemptions = 4, .delayed_stores = 2}, m::full_fence, m::full_fence);
+  CHECK(fenced.complete);
+  CHECK(fenced.failure == "");
+}
+
+TEST_CASE("model: a heavy barrier fences for both", "[model]") {
+  const auto r = dekker({.preemptions = 4, .delayed_stores = 2}, nothing, m::heavy_barrier);
+  CHECK(r.complete);
+  CHECK(r.failure == "");
+}
+
+TEST_CASE("model: a wake that comes between the look and the sleep is lost", "[model]") {
+  const auto look_then_sleep = [](bool in_one_step) {
+    return m::explore({}, [=](m::scenario& s) {
+      auto word = std::make_shared<m::atomic<std::uint32_t>>(0);
+      s.thread([=] {
+        std::uint32_t seen = 0;
+        if (in_one_step) {
+          if (!word->compare_exchange_strong(seen, 2)) return;
+        } else {
+          if (word->load() != 0) return;
+          word->store(2);
+        }
+        word->futex_wait(2);
+      });
+      s.thread([=] {
+        if (word->exchange(1) == 2) m::atomic<std::uint32_t>::futex_wake(word.get());
+      });
+    });
+  };
+  CHECK(look_then_sleep(true).failure == "");
+  CHECK(look_then_sleep(false).failure == "nobody can go on");
+}
+
+TEST_CASE("model: waiting in a loop ends when something is written", "[model]") {
+  const auto r = m::explore({.preemptions = 3}, [](m::scenario& s) {
+    struct state {
+      m::atomic<bool> ready{false};
+      int value = 0;
+    };
+    auto w = std::make_shared<state>();
+    s.thread([=] {
+      while (!w->ready.load(std::memory_order_acquire)) m::spin();
+      m::require(w->value == 1, "not there yet");
+    });
+    s.thread([=] {
+      w->value = 1;
+      w->ready.store(true, std::memory_order_release);
+    });
+  });
+  CHECK(r.complete);
+  CHECK(r.failure == "");
+}
+
+TEST_CASE("model: an update in two steps loses one of two", "[model]") {
+  const auto count = [](bool atomically) {
+    return m::explore({}, [=](m::scenario& s) {
+      auto n = std::make_shared<m::atomic<int>>(0);
+      for (int i = 0; i < 2; ++i) {
+        s.thread([=] {
+          if (atomically) {
+            n->fetch_add(1);
+          } else {
+            n->store(n->load() + 1);
+          }
+        });
+      }
+      s.at_end([=] { m::require(n->load() == 2, "lost one"); });
+    });
+  };
+  CHECK(count(true).failure == "");
+  const auto broken = count(false);
+  CHECK(broken.failure == "lost one");
+  CHECK_FALSE(broken.trace.empty());
+}
+
+TEST_CASE("model: memory orders that are too weak show as data races", "[model]") {
+  const auto pass_on = [](std::memory_order store, std::memory_order load, bool fenced) {
+    return m::explore({.preemptions = 3}, [=](m::scenario& s) {
+      struct state {
+        m::atomic<int> ready{0};
+        int value = 0;
+      };
+      auto w = std::make_shared<state>();
+      s.thread([=] {
+        m::plain_access(&w->value);
+        if (fenced) m::full_fence();
+        w->ready.store(1, store);
+      });
+      s.thread([=] {
+        if (w->ready.load(load) == 0) return;
+        if (fenced) m::full_fence();
+        m::plain_access(&w->value);
+      });
+    });
+  };
+  using enum std::memory_order;
+  CHECK(pass_on(release, acquire, false).failure == "");
+  CHECK(pass_on(relaxed, acquire, false).failure == "a data race");
+  CHECK(pass_on(release, relaxed, false).failure == "a data race");
+  CHECK(pass_on(relaxed, relaxed, true).failure == "");
+}

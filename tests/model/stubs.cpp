@@ -1,0 +1,39 @@
+// What the explored sources refer to and a model does not have: here there are no workers, every
+// thread is a plain one. What only a goroutine would call ends the program.
+#include <cstdlib>
+
+#include "base/barrier.hpp"
+#include "base/futex.hpp"
+#include "park/coroutine.hpp"
+#include "sched/core.hpp"
+#include "sched/current.hpp"
+#include "weft/detail/clock.hpp"
+
+namespace weft {
+
+clock::time_point clock::now() noexcept { return time_point(duration(detail::steady_now())); }
+
+namespace detail {
+
+std::atomic<bool> has_membarrier{true};  // a model chooses
+
+worker* current_worker() noexcept { return nullptr; }
+std::uint32_t thread_random_below(std::uint32_t n) noexcept { return weft_model::choose(n); }
+
+runtime_core& current_core() { std::abort(); }
+goroutine* runtime_core::bind(worker*, seed*) noexcept { std::abort(); }
+void runtime_core::ready(goroutine*) noexcept { std::abort(); }
+void runtime_core::add_timer(timer_node&) noexcept { std::abort(); }
+void runtime_core::wake_searcher() noexcept { std::abort(); }
+void runtime_core::resume(suspension&, resume_order) noexcept { std::abort(); }
+bool timer_wheel::remove(timer_node&) noexcept { std::abort(); }
+coroutine_wait::coroutine_wait(async_state& state, std::coroutine_handle<>, const suspension_type&)
+    : coroutine_wait(state) {
+  std::abort();
+}
+bool coroutine_wait::must_exit() const noexcept { std::abort(); }
+void coroutine_wait::commit(wait_scope::unlock_function, void*, timer_node*) noexcept { std::abort(); }
+void rethrow_async(async_state&) { std::abort(); }
+
+}  // namespace detail
+}  // namespace weft
