@@ -90,7 +90,6 @@ struct function_timer final : timer_state {
       armed = true;
       return;
     }
-    references.fetch_add(1, std::memory_order_relaxed);  // the seed's
     e.start = std::exchange(prepared, nullptr);
   }
   void destroy_at_home() override {
@@ -139,7 +138,10 @@ void fire(timer_node* node) {
       }
     }
   }
-  if (effect.start != nullptr) submit_from_home(effect.start);
+  if (effect.start != nullptr) {
+    submit_from_home(effect.start);  // with the wheel's reference: the function may end at once
+    return;
+  }
   if (effect.then != nullptr) effect.then(effect.argument);
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) s->destroy_at_home();
 }
