@@ -64,13 +64,14 @@ template <class Case>
 concept temporary_case = any_case<Case> && !std::is_lvalue_reference_v<Case>;
 
 // What may follow the channel in on_recv: a function of what is received, or an optional (a bool,
-// where T is void) to fill.
+// where T is void) to fill. Only the one is asked about: a generic lambda may not compile with the
+// other.
 template <class F, class T>
 concept receive_handler =
     std::same_as<std::remove_cvref_t<F>, no_handler> ||
-    (std::is_void_v<T> ? std::same_as<F, bool&> || std::invocable<F, bool>
-                       : std::same_as<F, std::optional<element_of<T>>&> ||
-                             std::invocable<F, std::optional<element_of<T>>>);
+    (std::is_void_v<T> && (std::same_as<F, bool&> || std::invocable<F, bool>)) ||
+    (!std::is_void_v<T> && (std::same_as<F, std::optional<element_of<T>>&> ||
+                            std::invocable<F, std::optional<element_of<T>>>));
 // A function without parameters.
 template <class F>
 concept plain_handler = std::same_as<std::remove_cvref_t<F>, no_handler> || std::invocable<F>;

@@ -41,7 +41,7 @@ void wait_scope::throw_for(std::uint32_t won) {
 }
 
 void wake(waiter* w) noexcept {
-  const waiter_kind kind = w->kind;
+  const waiter_kind kind = w->kind;  // read first, so that for TSan it comes before the coroutine's end
   order_before(w);
   if (kind == waiter_kind::goroutine) {
     tsan_blind blind;
