@@ -67,9 +67,9 @@ concept temporary_case = any_case<Case> && !std::is_lvalue_reference_v<Case>;
 template <class F, class T>
 concept receive_handler =
     std::same_as<std::remove_cvref_t<F>, no_handler> ||
-    (std::is_void_v<T> ? std::same_as<F, bool&> || std::invocable<F, bool>
-                       : std::same_as<F, std::optional<element_of<T>>&> ||
-                             std::invocable<F, std::optional<element_of<T>>>);
+    (std::is_void_v<T> && (std::same_as<F, bool&> || std::invocable<F, bool>)) ||
+    (!std::is_void_v<T> && (std::same_as<F, std::optional<element_of<T>>&> ||
+                            std::invocable<F, std::optional<element_of<T>>>));
 // A function without parameters.
 template <class F>
 concept plain_handler = std::same_as<std::remove_cvref_t<F>, no_handler> || std::invocable<F>;
