@@ -198,6 +198,16 @@ void report_left_behind(runtime_core& core) {
   dump_to_stderr();
 }
 
+// A seed that came when its run was over: a timer fired, or a thread was late.
+void hand_on(seed* s) {
+  if (s->kind == seed_kind::user) {
+    s->invoke(s, nullptr, seed_action::discard);
+    return;
+  }
+  if (s->kind == seed_kind::resumption) static_cast<suspension&>(*s).core = &default_core();
+  default_core().submit(s);
+}
+
 void end_core(runtime_core& core) {
   const auto grace = core.settings().shutdown_grace;
   const bool stuck_kills = core.settings().abort_on_stuck;

@@ -160,6 +160,8 @@ class runtime_core {
                                            // phase unwinding: readies them
   bool wait_until_empty(std::int64_t until) noexcept;
   bool stop_workers(std::int64_t until) noexcept;  // false: some thread is still out there
+  // After that: what was submitted between the last look at alive() and the stop, linked by next.
+  seed* leftover_seeds() noexcept;
   timer_node* leftover_timers() noexcept;  // after that: see timer_wheel::drain
   void let_go() noexcept;  // after that: closes descriptors, forgets the user's callbacks
 

@@ -145,6 +145,22 @@ void runtime_core::let_go() noexcept {
   options_.on_uncaught = nullptr;
 }
 
+// No thread of this core is left, so its queues are this thread's.
+seed* runtime_core::leftover_seeds() noexcept {
+  tsan_blind blind;
+  seed_list all;
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+    loot l = at(i)->queue.take_all();
+    all.append_older(l.fresh);
+  }
+  std::lock_guard guard(global_lock_);
+  all.append_older(global_fresh_);
+  all.append_older(starved_);
+  starved_count_.store(0, std::memory_order_relaxed);
+  publish_global_locked();
+  return all.newest;
+}
+
 timer_node* runtime_core::leftover_timers() noexcept {
   timer_node* all = nullptr;
   for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {

@@ -7,7 +7,7 @@
 //   it is taken.
 // Allocates nothing. With glibc from 2.35 on (_dl_find_object) it takes no lock either; before, the
 // loader's, so who holds that one and waits for the traced goroutine would wait for ever.
-// Proved by: tests/conformance/dump.cpp, tests/unit/trace_test.cpp.
+// Proved by: tests/conformance/dump.cpp.
 #include "switch/trace.hpp"
 
 #include <unwind.h>
