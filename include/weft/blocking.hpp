@@ -70,14 +70,14 @@ auto blocking(F&& f) -> std::invoke_result_t<F> {
 /// coroutine, which may go on on another one, it holds until the next co_await. On a plain thread it
 /// does nothing.
 ///
-/// A wait of a pinned goroutine blocks its thread; others run on another one meanwhile, which counts
-/// towards options::max_threads. Each hand-over to it or from it passes between threads and costs
+/// A wait of a pinned goroutine blocks its thread; others run on another one meanwhile. All of them
+/// together are at most options::max_threads, one of which is never pinned. Each hand-over to it or from it passes between threads and costs
 /// some microseconds. What it started or woke runs at the latest when it next waits or yields, or
 /// some milliseconds later.
 class pinned {
  public:
-  /// @throws std::system_error (resource_unavailable_try_again) if max_threads leaves no thread for
-  ///         the others; then the goroutine is not pinned.
+  /// @throws std::system_error (resource_unavailable_try_again) if max_threads, or the system, leaves
+  ///         no thread for the others; then the goroutine is not pinned.
   pinned();
   /// The thread runs others again, unless another one lives in this goroutine.
   ~pinned();

@@ -11,6 +11,7 @@
 // channel is let go, and may use them all; what it throws leaves select. Nothing is allocated.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -63,13 +64,14 @@ template <class Case>
 concept temporary_case = any_case<Case> && !std::is_lvalue_reference_v<Case>;
 
 // What may follow the channel in on_recv: a function of what is received, or an optional (a bool,
-// where T is void) to fill.
+// where T is void) to fill. Only the one is asked about: a generic lambda may not compile with the
+// other.
 template <class F, class T>
 concept receive_handler =
     std::same_as<std::remove_cvref_t<F>, no_handler> ||
-    (std::is_void_v<T> ? std::same_as<F, bool&> || std::invocable<F, bool>
-                       : std::same_as<F, std::optional<element_of<T>>&> ||
-                             std::invocable<F, std::optional<element_of<T>>>);
+    (std::is_void_v<T> && (std::same_as<F, bool&> || std::invocable<F, bool>)) ||
+    (!std::is_void_v<T> && (std::same_as<F, std::optional<element_of<T>>&> ||
+                            std::invocable<F, std::optional<element_of<T>>>));
 // A function without parameters.
 template <class F>
 concept plain_handler = std::same_as<std::remove_cvref_t<F>, no_handler> || std::invocable<F>;
@@ -182,7 +184,7 @@ class stop_source final : public case_source {
   stop_source(stop_source&& other) noexcept : token_(std::move(other.token_)) {}
   bool is_ready(select_case_core&) override { return token_.stop_requested(); }
   void arm(select_case_core& c) override {
-    if (token_.stop_possible()) callback_.emplace(token_, call{c.node.owner, c.node.index});
+    if (token_.stop_possible()) callback_.emplace(token_, c.node.owner, c.node.index);
   }
   void disarm(select_case_core&) override { callback_.reset(); }
 
@@ -190,10 +192,49 @@ class stop_source final : public case_source {
   struct call {
     waiter* owner;
     std::uint32_t index;
-    void operator()() const noexcept { end_wait(owner, index); }
+    std::atomic<bool>* called;
+    void operator()() const noexcept {
+      if (called != nullptr) called->store(true, std::memory_order_release);
+      end_wait(owner, index);
+    }
   };
+#if defined(__SANITIZE_THREAD__)
+  // The standard library takes two goroutines on one thread for one and then leaves out the
+  // synchronisation by which TSan would see that the callback has ended. So one that was called
+  // stays where it is.
+  class registration {
+   public:
+    void emplace(const std::stop_token& token, waiter* owner, std::uint32_t index) {
+      held_ = new held(token, owner, index);
+    }
+    void reset() noexcept {
+      if (held_ != nullptr && !held_->called.load(std::memory_order_acquire)) delete held_;
+      held_ = nullptr;
+    }
+
+   private:
+    struct held {
+      held(const std::stop_token& token, waiter* owner, std::uint32_t index)
+          : callback(token, call{owner, index, &called}) {}
+      std::atomic<bool> called{false};
+      std::stop_callback<call> callback;
+    };
+    held* held_ = nullptr;
+  };
+#else
+  class registration {
+   public:
+    void emplace(const std::stop_token& token, waiter* owner, std::uint32_t index) {
+      callback_.emplace(token, call{owner, index, nullptr});
+    }
+    void reset() noexcept { callback_.reset(); }
+
+   private:
+    std::optional<std::stop_callback<call>> callback_;
+  };
+#endif
   std::stop_token token_;
-  std::optional<std::stop_callback<call>> callback_;
+  registration callback_;
 };
 
 // A case with a source of its own.

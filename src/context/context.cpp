@@ -159,8 +159,9 @@ void stop_and_destroy(cancelable_state* to_stop, cancelable_state* dead) noexcep
   while (to_stop != nullptr) {
     cancelable_state* c = to_stop;
     std::stop_source stop{std::nostopstate};
+    order_after(c);  // for TSan, which does not see what a deadline does
     {
-      std::lock_guard guard(c->lock);  // for TSan, which has not seen a deadline take it
+      std::lock_guard guard(c->lock);
       to_stop = c->next_in_hand;
       stop = c->stop;
     }
@@ -169,7 +170,7 @@ void stop_and_destroy(cancelable_state* to_stop, cancelable_state* dead) noexcep
   }
   while (dead != nullptr) {
     cancelable_state* c = dead;
-    (void)c->references.load(std::memory_order_acquire);  // likewise
+    order_after(c);  // likewise
     dead = c->next_in_hand;
     c->references.store(1, std::memory_order_relaxed);
     release_context(c);
@@ -253,7 +254,8 @@ void retain_context(context_state* s) noexcept {
 }
 
 void release_context(context_state* s) noexcept {
-  while (s != nullptr && s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+  // order_before: pairs with stop_and_destroy.
+  while (s != nullptr && (order_before(s), s->references.fetch_sub(1, std::memory_order_acq_rel) == 1)) {
     context_state* parent = s->parent;
     delete s;
     s = parent;
@@ -413,6 +415,7 @@ std::stop_token context::stop_token() const {
   std::stop_source fresh;
   std::stop_token token;
   bool done = false;
+  order_before(c);  // pairs with stop_and_destroy
   {
     std::lock_guard guard(c->lock);
     if (!c->stop.stop_possible()) c->stop = fresh;

@@ -9,10 +9,24 @@
 
 namespace weft::detail {
 
+namespace {
+
+// In the `ready` of a waiter that the end of a run has queued: what has become of it.
+constexpr std::uint32_t resumed = 1;    // by the goroutine that picked it
+constexpr std::uint32_t destroyed = 2;  // by who owns it, and waits for the next
+constexpr std::uint32_t let_go = 3;     // by the goroutine that picked it
+
+}  // namespace
+
 // Not inlined into anything that looks for the worker: the coroutine may end on another thread.
 void resume_coroutine(seed* head, worker*, seed_action) {
   auto& s = static_cast<suspension&>(*head);
   order_after(&s.wait());
+  if (s.wait().word.value() == claim_exit &&
+      s.wait().ready.exchange(resumed, std::memory_order_acq_rel) == destroyed) {
+    s.wait().ready.store(let_go, std::memory_order_release);  // last touch
+    return;
+  }
   const std::uint32_t won = s.wait().word.close();
   if (!s.type->finish(s, won)) return;
   const std::coroutine_handle<> who = s.who;
@@ -72,7 +86,24 @@ void coroutine_wait::commit_yield() noexcept {
 }
 
 void withdraw_async(async_state& state) noexcept {
-  if (runtime_core::withdraw(suspension_of(state))) return;
+  suspension& s = suspension_of(state);
+  if (runtime_core::withdraw(s)) return;
+  // One that unwinds late destroys what the end of the run has queued already. Until the goroutine
+  // that picks it has let go, the memory is needed. The one that waits so may not be left by an
+  // exception, and is not: this is no wait, others just go first.
+  if (s.wait().word.value() == claim_exit &&
+      s.wait().ready.exchange(destroyed, std::memory_order_acq_rel) != resumed) {
+    for (backoff b; s.wait().ready.load(std::memory_order_acquire) != let_go;) {
+      worker* w = current_worker();
+      if (w != nullptr && w->current != nullptr) {
+        yield_now(w, w->current);
+      } else {
+        b.wait();
+      }
+    }
+    s.type->withdraw(s);
+    return;
+  }
   std::fputs("weft: a suspended coroutine is destroyed although its wait is over and it is about to "
              "run; only one that still waits may be destroyed\n", stderr);
   std::abort();

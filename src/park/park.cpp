@@ -41,12 +41,13 @@ void wait_scope::throw_for(std::uint32_t won) {
 }
 
 void wake(waiter* w) noexcept {
+  const waiter_kind kind = w->kind;  // read first, so that for TSan it comes before the coroutine's end
   order_before(w);
-  if (w->kind == waiter_kind::goroutine) {
+  if (kind == waiter_kind::goroutine) {
     tsan_blind blind;
     goroutine* g = goroutine_of(w);
     g->core.load(std::memory_order_relaxed)->ready(g);
-  } else if (w->kind == waiter_kind::coroutine) {
+  } else if (kind == waiter_kind::coroutine) {
     tsan_blind blind;
     runtime_core::resume(*suspension_of(w), runtime_core::resume_order::soon);
   } else {

@@ -135,7 +135,11 @@ void run_worker(worker* w) {
     } else {
       if (w->until_look.load(std::memory_order_relaxed) != 0) next = core.pick(w);
       if (!next && w->until_look.load(std::memory_order_relaxed) == 0) next = core.look_around(w);
-      if (!next) next = core.find_work(w);
+      if (!next) {
+        next = core.find_work(w);
+      } else {
+        core.stop_searching(w, true);  // one that was started to search and found at once
+      }
     }
     if (!next) break;
     goroutine* to = next.fresh != nullptr ? core.bind(w, next.fresh) : next.started;

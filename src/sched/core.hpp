@@ -255,7 +255,12 @@ class runtime_core {
   void clear_stuck(worker* w) noexcept {
     if (w->stuck.load(std::memory_order_relaxed) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
   }
+  bool too_few() const noexcept {
+    return active_.load(std::memory_order_seq_cst) <
+           nominal_.load(std::memory_order_seq_cst) + kept();
+  }
   bool leave_active() noexcept;
+  bool return_if_needed(worker*) noexcept;
   void push_retired(worker*) noexcept;
   worker* pop_retired() noexcept;
   bool retire_if_surplus(worker*) noexcept;

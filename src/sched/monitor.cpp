@@ -21,16 +21,27 @@ constexpr std::int64_t stand_in_stays = 1'000 * millisecond;
 // Who is kept, or asks for more workers, says so first and looks at active_ then: it sees this one
 // gone, or this one sees it.
 bool runtime_core::leave_active() noexcept {
-  const auto too_few = [&](unsigned active) {
-    return active < nominal_.load(std::memory_order_seq_cst) + kept();
-  };
   unsigned active = active_.load(std::memory_order_relaxed);
   do {
-    if (too_few(active - 1)) return false;
+    if (active <= nominal_.load(std::memory_order_seq_cst) + kept()) return false;
   } while (!active_.compare_exchange_weak(active, active - 1, std::memory_order_seq_cst));
-  if (!too_few(active_.load(std::memory_order_seq_cst))) return true;
+  if (!too_few()) return true;
   active_.fetch_add(1, std::memory_order_seq_cst);
   return false;
+}
+
+// Somebody asked while this one was on its way to the retired ones, and found it nowhere.
+bool runtime_core::return_if_needed(worker* w) noexcept {
+  full_fence();
+  if (!too_few()) return false;
+  std::lock_guard guard(idle_lock_);
+  if (!w->retired) return false;  // it was found after all, and is signalled
+  worker** link = &retired_;
+  while (*link != w) link = &(*link)->next_idle;
+  *link = w->next_idle;
+  w->retired = false;
+  active_.fetch_add(1, std::memory_order_seq_cst);
+  return true;
 }
 
 // A worker that may have been the one bound to watch next goes out of service.
@@ -86,6 +97,11 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
   w->signal.store(0, std::memory_order_relaxed);
   w->state.store(worker_state::idle, std::memory_order_relaxed);
   push_retired(w);
+  if (return_if_needed(w)) {
+    w->state.store(worker_state::running, std::memory_order_relaxed);
+    in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+    return true;  // to look for work, as any worker
+  }
   give_away(w);
   if (searched) {
     // one_searcher: who gives up looks once more, since pushes have relied on it.
@@ -176,9 +192,7 @@ void runtime_core::monitor_once(std::int64_t now) noexcept {
   if (!waits || kept() == 0) return;
   if (idle_count_.load(std::memory_order_relaxed) != 0) {
     wake_searcher();
-  } else if (active_.load(std::memory_order_relaxed) <
-                 nominal_.load(std::memory_order_relaxed) + kept() &&
-             add_stand_in() == stand_in::no_room && !told_bound_.exchange(true)) {
+  } else if (too_few() && add_stand_in() == stand_in::no_room && !told_bound_.exchange(true)) {
     std::fprintf(stderr,
                  "weft: all %u threads are kept by goroutines that block or compute; others "
                  "wait. Raise options.max_threads, or let blocking calls run elsewhere.\n",

@@ -36,10 +36,12 @@ constexpr std::uint32_t poked = 2;  // look at the wheel and at the phase
 void runtime_core::pin(worker* w, goroutine* self) {
   tsan_blind blind;
   clear_stuck(w);
-  pinned_.fetch_add(1, std::memory_order_seq_cst);
-  // Its place is taken before it is given up. At the end of a run what is left makes do.
-  if (active_.load(std::memory_order_seq_cst) < nominal_.load(std::memory_order_seq_cst) + kept() &&
-      add_stand_in() != stand_in::added && !is_ending()) {
+  // One thread at least is left to the others. Where all but that one are stuck, or on their way out
+  // of service, no stand-in can be had at once; it comes when one is back (return_if_needed).
+  const unsigned pins = pinned_.fetch_add(1, std::memory_order_seq_cst) + 1;
+  if (pins >= most_workers_ ||
+      (too_few() && add_stand_in() == stand_in::refused && !is_ending() &&
+       active_.load(std::memory_order_seq_cst) <= pins)) {
     pinned_.fetch_sub(1, std::memory_order_seq_cst);
     throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again),
                             "weft::pinned: no thread is left to run the other goroutines "

@@ -90,7 +90,6 @@ struct function_timer final : timer_state {
       armed = true;
       return;
     }
-    references.fetch_add(1, std::memory_order_relaxed);  // the seed's
     e.start = std::exchange(prepared, nullptr);
   }
   void destroy_at_home() override {
@@ -139,7 +138,10 @@ void fire(timer_node* node) {
       }
     }
   }
-  if (effect.start != nullptr) submit_from_home(effect.start);
+  if (effect.start != nullptr) {
+    submit_from_home(effect.start);  // with the wheel's reference: the function may end at once
+    return;
+  }
   if (effect.then != nullptr) effect.then(effect.argument);
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) s->destroy_at_home();
 }
@@ -204,7 +206,7 @@ deadline after_period(std::int64_t period) {
 
 void drop_timer(timer_state* s) noexcept {
   if (s->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  order_after(s);  // see adopt_timers
+  { std::lock_guard guard(s->lock); }  // for TSan, which does not see a firing take it
   delete s;
 }
 
@@ -283,7 +285,6 @@ void adopt_timers(timer_node* first) {
       if (unused) {
         s->queued = false;
       } else {
-        order_before(s);  // for TSan, which does not see it pass through a wheel
         core->add_timer(*first);
       }
     }

@@ -18,7 +18,7 @@ struct timer_state : timer_node {
   // What firing has decided under the lock, for after it.
   struct effect {
     deadline next = deadline::never();  // set again
-    seed* start = nullptr;              // a goroutine
+    seed* start = nullptr;              // a goroutine, which takes over the wheel's reference
     void (*then)(void*) = nullptr;      // called on the worker's home: must not wait
     void* argument = nullptr;
   };

@@ -133,7 +133,7 @@ void f(weft::chan<int> c) {
 }
 #else
 void f12(weft::chan<int> c) {
-  weft::select(weft::on_recv(c, [](auto&& value) { (void)value; }));
+  weft::select(weft::on_recv(c, [](auto value) { (void)*value; }));
 }
 #endif
 

@@ -42,7 +42,7 @@ TEST_CASE("coroutines send to each other in order", "[coro][chan]") {
     for (std::size_t capacity : {0u, 1u, 5u}) {
       chan<int> c(capacity);
       const int n = static_cast<int>(weft_test::scaled(2000));
-      auto receiver = weft::spawn([c, n]() -> coro<bool> {
+      auto receiver = weft::spawn([c]() -> coro<bool> {
         bool in_order = true;
         for (int i = 0; i < n; ++i) in_order &= co_await c.async_recv() == i;
         co_return in_order && !(co_await c.async_recv()).has_value();
@@ -60,10 +60,10 @@ TEST_CASE("one channel serves goroutines, threads and coroutines at once", "[cor
     weft::run([&] {
       chan<int> c(capacity);
       weft::wait_group sending;
-      std::thread thread([c, each] {
+      std::thread thread([c] {
         for (int i = 0; i < each; ++i) c.send(i);
       });
-      sending.go([c, each] {
+      sending.go([c] {
         for (int i = each; i < 2 * each; ++i) c.send(i);
       });
       sending.go(send_all(c, 2 * each, 3 * each));

@@ -255,16 +255,16 @@ TEST_CASE("a wait group counts a coroutine until it has ended", "[coro]") {
 }
 
 TEST_CASE("a loop of awaits that end at once needs no stack", "[coro]") {
-  const int n = static_cast<int>(weft_test::scaled(1'000'000));
-  weft::run([n] {
-    auto loop = [n]() -> coro<long> {
+  static constexpr int n = static_cast<int>(weft_test::scaled(1'000'000));
+  weft::run([] {
+    auto loop = []() -> coro<long> {
       long sum = 0;
       for (int i = 0; i < n; ++i) sum += co_await number(i & 1);
       co_return sum;
     };
     CHECK(weft::spawn(loop).get() == n / 2);
     // And if some wait in between.
-    auto mixed = [n]() -> coro<long> {
+    auto mixed = []() -> coro<long> {
       long sum = 0;
       weft::chan<int> c(1);
       auto wait = [&c](int i) -> coro<int> {

@@ -413,7 +413,7 @@ TEST_CASE("a coroutine waits for a wait group", "[coro][sync]") {
     i.wait();
     // It may go as soon as the wait is over.
     const int n = static_cast<int>(weft_test::scaled(2000));
-    auto many = [n]() -> coro<> {
+    auto many = []() -> coro<> {
       for (int k = 0; k < n; ++k) {
         auto g = std::make_unique<weft::wait_group>();
         g->add(1);

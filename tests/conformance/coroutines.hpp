@@ -1,6 +1,8 @@
 // A coroutine type as a user might write one: it starts at once, its frame lives as long as the
-// object, and it knows nothing of weft.
+// object, and all that it knows of weft is how a run ends.
 #pragma once
+
+#include <weft/runtime.hpp>
 
 #include <coroutine>
 #include <exception>
@@ -17,7 +19,12 @@ class eager {
     std::suspend_never initial_suspend() noexcept { return {}; }
     std::suspend_always final_suspend() noexcept { return {}; }
     void return_void() {}
-    void unhandled_exception() { std::terminate(); }
+    void unhandled_exception() noexcept {
+      try {
+        throw;
+      } catch (const weft::goroutine_exit&) {  // the run ends; anything else terminates
+      }
+    }
   };
   eager(eager&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   ~eager() { destroy(); }

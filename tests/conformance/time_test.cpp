@@ -253,13 +253,20 @@ TEST_CASE("a tick for several receivers goes to one", "[time][timer]") {
   weft::run([] {
     weft::timer t(1ms);
     std::atomic<int> got = 0;
+    weft::chan<void> first(4);
+    weft::chan<void> enough;
     weft::wait_group group;
     for (int i = 0; i < 4; ++i) {
       group.go([&, c = t.channel()] {
-        std::optional<clock::time_point> out;
-        if (c.recv_for(out, 10ms) == chan_status::ok) ++got;
+        if (weft::select(weft::on_recv(c), weft::on_recv(enough)) == 0) {
+          ++got;
+          first.send();
+        }
       });
     }
+    first.recv();
+    for (int i = 0; i < 10; ++i) weft::yield();
+    enough.close();
     group.wait();
     CHECK(got == 1);
   });

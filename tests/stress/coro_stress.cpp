@@ -227,7 +227,7 @@ TEST_CASE("suspended coroutines are destroyed while others use their channels", 
     weft::wait_group group;
     chan<int> shared;
     for (int g = 0; g < 4; ++g) {
-      group.go([&shared, rounds] {
+      group.go([&shared] {
         for (int i = 0; i < rounds; ++i) {
           chan<int> own(1);
           auto wait = [](chan<int> x, chan<int> y) -> weft_test::eager {

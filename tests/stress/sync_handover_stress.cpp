@@ -129,6 +129,41 @@ TEST_CASE("destroyed at once: condition_variable", "[stress][destroy]") {
       wait);
 }
 
+TEST_CASE("destroyed at once: condition_variable, notified without the lock", "[stress][destroy]") {
+  // Since no wait ends by itself, the notification may be all that holds the waiter.
+  struct event {
+    weft::mutex m;
+    weft::condition_variable cv;
+    bool waiting = false;
+  };
+  const auto until_waiting = [](event& e) {
+    for (;; weft::yield()) {
+      std::lock_guard lock(e.m);
+      if (e.waiting) return;
+    }
+  };
+  const auto make = [] { return std::make_unique<event>(); };
+  const auto wait = [](event& e) {
+    std::unique_lock lock(e.m);
+    e.waiting = true;
+    e.cv.wait(lock);
+  };
+  destroyed_at_once<event>(
+      1, make,
+      [until_waiting](event& e) {
+        until_waiting(e);
+        e.cv.notify_one();
+      },
+      wait);
+  destroyed_at_once<event>(
+      1, make,
+      [until_waiting](event& e) {
+        until_waiting(e);
+        e.cv.notify_all();
+      },
+      wait);
+}
+
 TEST_CASE("destroyed at once: wait_group", "[stress][destroy]") {
   destroyed_at_once<weft::wait_group>(
       3,
