@@ -182,7 +182,7 @@ TEST_CASE("destroying a suspended receiver withdraws its wait", "[coro][chan]") 
       eager third = receive(c, other);
       second.destroy();
       c.send(6);
-      while (other == 0) weft::yield();
+      while (!third.done()) weft::yield();
       CHECK(other == 6);
       CHECK(got == 0);
     }

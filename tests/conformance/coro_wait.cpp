@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
@@ -331,11 +332,16 @@ TEST_CASE("async_sleep_for is never early, and may be destroyed", "[coro][time]"
 TEST_CASE("a sleep of nothing lets the others go first", "[coro][time]") {
   weft::run({.workers = 1}, [] {
     std::vector<int> order;
+    std::mutex mutex;
+    auto note = [&](int i) {
+      std::lock_guard lock(mutex);
+      order.push_back(i);
+    };
     weft::wait_group group;
     auto body = [&](int i) -> coro<> {
-      order.push_back(i);
+      note(i);
       co_await weft::async_sleep_for(0ms);
-      order.push_back(i + 10);
+      note(i + 10);
     };
     for (int i = 0; i < 3; ++i) group.go(body(i));
     group.wait();

@@ -4,6 +4,7 @@
 
 #include <weft/runtime.hpp>
 
+#include <atomic>
 #include <coroutine>
 #include <exception>
 #include <utility>
@@ -17,8 +18,18 @@ class eager {
       return eager(std::coroutine_handle<promise_type>::from_promise(*this));
     }
     std::suspend_never initial_suspend() noexcept { return {}; }
-    std::suspend_always final_suspend() noexcept { return {}; }
+    auto final_suspend() noexcept {
+      struct awaiter {
+        bool await_ready() noexcept { return false; }
+        void await_suspend(std::coroutine_handle<promise_type> self) noexcept {
+          self.promise().ended.store(true);
+        }
+        void await_resume() noexcept {}
+      };
+      return awaiter{};
+    }
     void return_void() {}
+    std::atomic<bool> ended{false};
     void unhandled_exception() noexcept {
       try {
         throw;
@@ -31,7 +42,8 @@ class eager {
   void destroy() {
     if (handle_) std::exchange(handle_, nullptr).destroy();
   }
-  bool done() const { return handle_.done(); }
+  // At its end, where it may be destroyed.
+  bool done() const { return handle_.promise().ended; }
 
  private:
   explicit eager(std::coroutine_handle<promise_type> handle) : handle_(handle) {}
