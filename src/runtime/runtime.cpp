@@ -224,6 +224,11 @@ void end_core(runtime_core& core) {
   adopt_timers(core.leftover_timers());
   if (core.settings().dump_on_sigquit) ask_no_more();
   if (!clean) return;  // never used again
+  for (seed* s = core.leftover_seeds(); s != nullptr;) {
+    seed* next = s->next;
+    hand_on(s);
+    s = next;
+  }
   release_core(core);
 }
 

@@ -95,7 +95,8 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
   const bool searched = w->searching;
   stop_searching(w, false);
   w->signal.store(0, std::memory_order_relaxed);
-  w->state.store(worker_state::idle, std::memory_order_relaxed);
+  w->state.store(worker_state::idle, std::memory_order_seq_cst);
+  clear_stuck(w);  // after the state: see monitor_once
   push_retired(w);
   if (return_if_needed(w)) {
     w->state.store(worker_state::running, std::memory_order_relaxed);

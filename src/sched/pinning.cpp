@@ -72,9 +72,9 @@ runnable runtime_core::wait_for_pinned(worker* w) noexcept {
   goroutine* g = w->pinned.load(std::memory_order_relaxed);
   std::atomic<std::uint32_t>& ready = g->wait.ready;
   w->until_look.store(1, std::memory_order_relaxed);
-  clear_stuck(w);
   give_away(w);
   w->state.store(worker_state::kept, std::memory_order_seq_cst);  // against add_timer
+  clear_stuck(w);  // after the state: see monitor_once
   hand_over_watch();
   resting_.fetch_add(1, std::memory_order_seq_cst);
   for (;;) {

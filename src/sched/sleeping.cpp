@@ -188,15 +188,19 @@ bool runtime_core::remove_idle(worker* w) noexcept {
 }
 
 void runtime_core::wake_searcher() noexcept {
-  unsigned none = 0;
-  if (!searching_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
-  worker* w = pop_idle();
-  if (w == nullptr) {
-    searching_.fetch_sub(1, std::memory_order_seq_cst);
-    return;
+  for (;;) {
+    unsigned none = 0;
+    if (!searching_.compare_exchange_strong(none, 1, std::memory_order_seq_cst)) return;
+    if (worker* w = pop_idle()) {
+      if (wake_worker(w, true)) return;
+      refused_.fetch_add(1, std::memory_order_seq_cst);  // out of the list for good
+    } else {
+      searching_.fetch_sub(1, std::memory_order_seq_cst);
+    }
+    // Who pushed meanwhile saw somebody searching, and somebody may have gone to sleep since.
+    full_fence();
+    if (idle_count_.load(std::memory_order_relaxed) == 0 || !anything_to_take(nullptr)) return;
   }
-  // Out of the list for good then: its thread would be refused again.
-  if (!wake_worker(w, true)) refused_.fetch_add(1, std::memory_order_seq_cst);
 }
 
 // The worker is out of the idle list.
