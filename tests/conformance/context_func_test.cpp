@@ -23,6 +23,8 @@ using weft::with_timeout;
 
 static_assert(std::is_same_v<decltype(after_func(background(), [] {})), weft::stop_function>);
 
+static const weft::key<int> some_key;
+
 TEST_CASE("TestAfterFuncCalledAfterCancel", "[context][after_func]") {
   auto check = [] {
     auto [ctx, cancel] = with_cancel(background());
@@ -107,7 +109,7 @@ TEST_CASE("dropping the stop_function stops nothing; functions may be move-only"
     auto [ctx, cancel] = with_cancel(background());
     weft::chan<int> ran(8);
     for (int i = 0; i < 8; ++i) {
-      after_func(i % 2 == 0 ? ctx : weft::with_value(ctx, *new weft::key<int>, 1),
+      after_func(i % 2 == 0 ? ctx : weft::with_value(ctx, some_key, 1),
                  [ran, i, own = std::make_unique<int>(i)] { ran.send(*own); });
     }
     cancel();

@@ -43,6 +43,8 @@ void fill(weft::file_descriptor& writer) {
 
 }  // namespace
 
+static const weft::key<int> some_key;
+
 TEST_CASE("a wait ends with its context: cancelled, or timeout at its deadline", "[context][io]") {
   auto check = [] {
     auto ends = weft::pipe();
@@ -55,7 +57,7 @@ TEST_CASE("a wait ends with its context: cancelled, or timeout at its deadline",
     CHECK(wait_readable(fd, timed) == wait_status::timeout);  // done already
     auto [ctx, cancel] = with_cancel(background());
     weft::chan<wait_status> got(1);
-    weft::go([=, ctx = ctx] { got.send(wait_readable(fd, weft::with_value(ctx, *new weft::key<int>, 1))); });
+    weft::go([=, ctx = ctx] { got.send(wait_readable(fd, weft::with_value(ctx, some_key, 1))); });
     weft::yield();
     cancel();
     CHECK(got.recv() == wait_status::cancelled);

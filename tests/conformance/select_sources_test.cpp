@@ -44,6 +44,8 @@ static_assert(taken_as_temporary<done_case> && !taken_as_lvalue<done_case>);
 static_assert(taken_as_temporary<stop_case> && !taken_as_lvalue<stop_case>);
 static_assert(taken_as_temporary<join_case> && !taken_as_lvalue<join_case>);
 
+static const weft::key<int> some_key;
+
 TEST_CASE("on_done", "[select][context]") {
   auto check = [] {
     auto [ctx, cancel] = weft::with_cancel(background());
@@ -59,7 +61,7 @@ TEST_CASE("on_done", "[select][context]") {
     CHECK(select(on_recv(c), on_done(ctx)) == 1);  // again and again
     CHECK(select(on_done(background()), on_default([] {})) == 1);
     CHECK(select(on_done(background()), on_timeout(1ms)) == 1);
-    CHECK(select(on_done(weft::with_value(ctx, *new weft::key<int>, 1)), on_timeout(1h)) == 0);
+    CHECK(select(on_done(weft::with_value(ctx, some_key, 1)), on_timeout(1h)) == 0);
     auto [timed, cancel_timed] = weft::with_timeout(background(), 1ms);
     CHECK(select(on_recv(c), on_done(timed)) == 1);
     CHECK(timed.err() == weft::context_error::deadline_exceeded);
