@@ -89,17 +89,16 @@ blocking_job* next_job() noexcept {
 }
 
 void run_pool_thread(blocking_job* job) noexcept {
+  count_own_thread();
   for (; job != nullptr; job = next_job()) perform(job);
-  weft_threads.fetch_sub(1, std::memory_order_relaxed);
+  uncount_own_thread();
 }
 
 bool start_pool_thread(blocking_job* job) noexcept {
-  weft_threads.fetch_add(1, std::memory_order_relaxed);
   try {
     std::thread(&run_pool_thread, job).detach();
     return true;
   } catch (...) {
-    weft_threads.fetch_sub(1, std::memory_order_relaxed);
     return false;
   }
 }

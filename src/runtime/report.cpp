@@ -133,14 +133,15 @@ constexpr unsigned sanitizer_threads = WEFT_TSAN ? 1 : 0;
 }  // namespace
 
 bool check_deadlock(runtime_core& core) {
-  // Another thread may be about to do something; so may another runtime.
+  // Another thread may be about to do something; so may another runtime. None of weft's threads may
+  // come or go while they are counted, or one of the others would be taken for it.
+  const std::uint64_t own = own_threads.load();
   const unsigned threads = count_threads();
-  const unsigned own = weft_threads.load() + threads_in_run.load() + sanitizer_threads;
-  if (threads == 0 || threads > own) return false;
+  if (threads == 0 || threads > static_cast<std::uint32_t>(own) + sanitizer_threads) return false;
   if (!others_are_quiescent(core)) return false;
   goroutine* main = core.main_goroutine.load();
   if (main == nullptr || core.is_ending() || !core.is_quiescent()) return false;
-  if (main->wait.word.value() != claim_open) return false;
+  if (main->wait.word.value() != claim_open || own_threads.load() != own) return false;
   std::fputs("weft: deadlock: every goroutine waits and nothing can wake one\n", stderr);
   dump_to_stderr();
   if (main->waits_on.load(std::memory_order_relaxed)) {

@@ -33,7 +33,6 @@ namespace detail {
 
 std::atomic<std::size_t> abandoned_goroutines{0};
 std::atomic<std::size_t> dropped_exceptions{0};
-std::atomic<unsigned> threads_in_run{0};
 
 namespace {
 
@@ -279,10 +278,6 @@ void run_to_end(const options& o, function_view body) {
   if (current_worker() != nullptr) {
     throw std::logic_error("weft::run inside a goroutine; call the function, or use weft::spawn");
   }
-  threads_in_run.fetch_add(1);
-  struct leave {
-    ~leave() { threads_in_run.fetch_sub(1); }
-  } at_end;
   main_task task{body, nullptr, true};
   callable_seed* first = make_task_seed(task, [](main_task& t) {
     runtime_core& c = *t.core;
@@ -299,7 +294,10 @@ void run_to_end(const options& o, function_view body) {
   }
   runtime_core& core = *task.core;
   core.submit(first);
+  // Only while its runtime shows that there is something to do, or is judged itself.
+  count_own_thread();
   core.monitor_until(task.done);
+  uncount_own_thread();
   (void)task.done.load(std::memory_order_acquire);  // once where TSan sees it
   order_after(&task);
   end_core(core);

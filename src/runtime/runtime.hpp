@@ -24,7 +24,6 @@ std::string describe(const goroutine*, std::uint64_t id);
 // The process's counters that belong to no runtime.
 extern std::atomic<std::size_t> abandoned_goroutines;
 extern std::atomic<std::size_t> dropped_exceptions;
-extern std::atomic<unsigned> threads_in_run;  // that wait for a run to end
 
 void report_uncaught(const options&, std::exception_ptr, std::string_view goroutine) noexcept;
 void install_terminate_handler() noexcept;

@@ -52,13 +52,11 @@ void ask_for_dumps() {
   std::lock_guard guard(askers_lock);
   if (askers == 0) {
     printer_ends.store(false, std::memory_order_relaxed);
-    weft_threads.fetch_add(1, std::memory_order_relaxed);
-    try {
-      printer = new std::thread(&print_dumps, signals.load());  // not destroyed at exit
-    } catch (...) {
-      weft_threads.fetch_sub(1, std::memory_order_relaxed);
-      throw;
-    }
+    printer = new std::thread([seen = signals.load()] {  // not destroyed at exit
+      count_own_thread();
+      print_dumps(seen);
+      uncount_own_thread();
+    });
     struct sigaction ours {};
     ours.sa_handler = &on_sigquit;
     ours.sa_flags = SA_RESTART | SA_ONSTACK;
@@ -80,7 +78,6 @@ void ask_no_more() noexcept {
   printer->join();
   delete printer;
   printer = nullptr;
-  weft_threads.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace weft::detail

@@ -11,7 +11,7 @@
 
 namespace weft::detail {
 
-std::atomic<unsigned> weft_threads{0};
+std::atomic<std::uint64_t> own_threads{0};
 
 saved_context make_goroutine_context(goroutine*, std::size_t stack_bytes) noexcept;
 void switch_from_home(worker*, goroutine* to) noexcept;
@@ -95,13 +95,11 @@ bool runtime_core::start_thread(worker* w) noexcept {
   w->state.store(worker_state::running, std::memory_order_relaxed);
   w->left.store(0, std::memory_order_relaxed);
   threads_.fetch_add(1, std::memory_order_relaxed);
-  weft_threads.fetch_add(1, std::memory_order_relaxed);
   try {
     w->thread = std::thread(&run_worker, w);
     return true;
   } catch (...) {
     threads_.fetch_sub(1, std::memory_order_relaxed);
-    weft_threads.fetch_sub(1, std::memory_order_relaxed);
     w->state.store(worker_state::unstarted, std::memory_order_relaxed);
     w->left.store(1, std::memory_order_relaxed);
     if (!told_bound_.exchange(true)) {
@@ -114,6 +112,7 @@ bool runtime_core::start_thread(worker* w) noexcept {
 void run_worker(worker* w) {
   runtime_core& core = *w->core;
   tsan_blind blind;
+  count_own_thread();
   set_current_worker(w);
   w->exceptions = thread_exception_globals();
   w->error_number = thread_errno();
@@ -155,7 +154,7 @@ void run_worker(worker* w) {
   if (w->state.load(std::memory_order_relaxed) == worker_state::unstarted) w->thread.detach();
   set_current_worker(nullptr);
   core.threads_.fetch_sub(1, std::memory_order_relaxed);
-  weft_threads.fetch_sub(1, std::memory_order_relaxed);
+  uncount_own_thread();
   w->left.store(1, std::memory_order_release);
   futex_wake(&w->left);
 }

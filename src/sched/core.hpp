@@ -355,8 +355,12 @@ class runtime_core {
 void handle_uncaught(goroutine*, runtime_core&) noexcept;  // in a catch block
 void forget_name(goroutine*) noexcept;
 
-// Threads of weft that exist now, for telling whether there are others.
-extern std::atomic<unsigned> weft_threads;
+// Threads of weft's own, and those that wait in run(), for telling whether there are others: the
+// number, and in the upper half how often it has changed. Each counts itself, from after its start
+// to before its end, so that never more are counted than exist.
+extern std::atomic<std::uint64_t> own_threads;
+inline void count_own_thread() noexcept { own_threads.fetch_add((std::uint64_t{1} << 32) + 1); }
+inline void uncount_own_thread() noexcept { own_threads.fetch_add((std::uint64_t{1} << 32) - 1); }
 
 // A time that is at most some milliseconds behind, without reading the clock.
 inline std::int64_t coarse_time(const worker* w) noexcept {

@@ -233,20 +233,17 @@ void runtime_core::monitor_until(const std::atomic<bool>& done) noexcept {
 
 void runtime_core::start_monitor() {
   monitor_ends_.store(false, std::memory_order_relaxed);
-  weft_threads.fetch_add(1, std::memory_order_relaxed);
-  try {
-    monitor_ = std::thread([this] { monitor_until(monitor_ends_); });
-  } catch (...) {
-    weft_threads.fetch_sub(1, std::memory_order_relaxed);
-    throw;
-  }
+  monitor_ = std::thread([this] {
+    count_own_thread();
+    monitor_until(monitor_ends_);
+    uncount_own_thread();
+  });
 }
 
 void runtime_core::stop_monitor() noexcept {
   monitor_ends_.store(true, std::memory_order_seq_cst);
   wake_monitor();
   monitor_.join();
-  weft_threads.fetch_sub(1, std::memory_order_relaxed);
 }
 
 }  // namespace weft::detail
