@@ -73,6 +73,7 @@ bool finish(suspension& s, std::uint32_t won) noexcept {
   }
   if (won == claim_case) {
     // The channel may be gone by now.
+    if (state.on != nullptr) channel::order_after_wake(state.on);
     if (state.node.closed) state.outcome = async_outcome::closed;
   } else {
     unlink(state);

@@ -423,7 +423,7 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_on(channel* c, void* element, const send
     const std::uint32_t won = scope.park(&unlock_channel, c, limit);
     if (won == claim_case) [[likely]] {
       plain_access(element);
-      order_after(c);  // a tick's: see arm_locked in time/timer.cpp
+      channel::order_after_wake(c);
       if (!node.closed) return chan_status::ok;
       if (C == on_closed::exception) throw_closed();
       return chan_status::closed;
@@ -508,6 +508,7 @@ WEFT_RETURNS_ELSEWHERE chan_status wait_to_meet(channel* c, worker* w, goroutine
   const std::uint32_t won = self->wait.word.close();
   if (won == claim_case) [[likely]] {
     // The channel may be gone by now.
+    channel::order_after_wake(c);
     if (!node.closed) return chan_status::ok;
     if (C == on_closed::exception) throw_closed();
     return chan_status::closed;

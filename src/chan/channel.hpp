@@ -27,6 +27,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/sanitizer.hpp"
 #include "base/spin_lock.hpp"
 #include "park/park.hpp"
 #include "weft/detail/channel.hpp"
@@ -57,6 +58,14 @@ class channel {
   attempt receive_locked(void* box, wake_list&);
   void link_locked(wait_node&, direction) noexcept;
   void unlink_locked(wait_node&, direction) noexcept;
+  // By who was woken, of a channel that may be gone: for TSan, which sees neither a tick nor what a
+  // context's deadline does. Orders after what was known when a tick was armed, and after the last
+  // who was linked behind the waiter, and wrote to its node.
+  static void order_after_wake(channel* c) noexcept {
+    order_after(c);
+    order_after(&c->sender_.lock);
+    order_after(&c->receiver_.lock);
+  }
   // A waiter that was told to look again: counts it out. True: with a handle of its own from here
   // on, since it is in no queue while it looks. False: the channel is gone.
   bool come_back(wait_node&, direction) noexcept;

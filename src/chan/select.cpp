@@ -340,7 +340,7 @@ class selection {
     chosen_ = won - claim_case;
     select_case_core& c = *cases_[chosen_];
     if (c.kind == case_kind::send) c.lost_by_close = c.node.closed;
-    if (c.on != nullptr) order_after(c.on);  // a tick's: see arm_locked in time/timer.cpp
+    if (c.on != nullptr) channel::order_after_wake(c.on);
   }
 
   std::uint32_t peek_channels() noexcept {

@@ -1,5 +1,6 @@
 // What a runtime says of its goroutines: names, uncaught exceptions, deadlocks.
-#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -118,12 +119,23 @@ void handle_uncaught(goroutine* g, runtime_core& core) noexcept {
 
 namespace {
 
-// Threads of the process, or 0 if they cannot be counted.
+// Threads of the process, or 0 if they cannot be counted. The kernel's own count: the directory of
+// threads skips some while others end.
 unsigned count_threads() noexcept {
+  const int file = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  char text[1024];
+  const ssize_t size = read(file, text, sizeof text - 1);
+  close(file);
+  if (size <= 0) return 0;
+  text[size] = 0;
+  // The second field, the program's name, stands in parentheses and may hold any character.
+  constexpr int fields_to_skip = 18;  // from there to num_threads, the 20th; see proc(5)
+  const char* at = std::strrchr(text, ')');
+  for (int i = 0; at != nullptr && i < fields_to_skip; ++i) at = std::strchr(at + 1, ' ');
   unsigned n = 0;
-  if (DIR* d = opendir("/proc/self/task")) {
-    while (const dirent* e = readdir(d)) n += e->d_name[0] != '.' ? 1 : 0;
-    closedir(d);
+  if (at != nullptr) {
+    for (++at; *at >= '0' && *at <= '9'; ++at) n = n * 10 + unsigned(*at - '0');
   }
   return n;
 }
@@ -133,15 +145,20 @@ constexpr unsigned sanitizer_threads = WEFT_TSAN ? 1 : 0;
 }  // namespace
 
 bool check_deadlock(runtime_core& core) {
-  // Another thread may be about to do something; so may another runtime. None of weft's threads may
-  // come or go while they are counted, or one of the others would be taken for it.
+  // Another thread may be about to do something; so may another runtime. All of weft rests before
+  // the threads are counted and after it, and nothing of it has moved in between: so none of its
+  // goroutines has started a thread since. A thread that has ended before the count has left what it
+  // did where the second look sees it. And none of weft's own threads has come or gone, or one of
+  // the others would be taken for it.
+  const std::uint64_t moved = departures.load();
   const std::uint64_t own = own_threads.load();
+  if (!core.is_quiescent() || !others_are_quiescent(core)) return false;
   const unsigned threads = count_threads();
   if (threads == 0 || threads > static_cast<std::uint32_t>(own) + sanitizer_threads) return false;
-  if (!others_are_quiescent(core)) return false;
   goroutine* main = core.main_goroutine.load();
-  if (main == nullptr || core.is_ending() || !core.is_quiescent()) return false;
-  if (main->wait.word.value() != claim_open || own_threads.load() != own) return false;
+  if (main == nullptr || core.is_ending() || main->wait.word.value() != claim_open) return false;
+  if (!core.is_quiescent() || !others_are_quiescent(core)) return false;
+  if (departures.load() != moved || own_threads.load() != own) return false;
   std::fputs("weft: deadlock: every goroutine waits and nothing can wake one\n", stderr);
   dump_to_stderr();
   if (main->waits_on.load(std::memory_order_relaxed)) {

@@ -12,6 +12,7 @@
 namespace weft::detail {
 
 std::atomic<std::uint64_t> own_threads{0};
+std::atomic<std::uint64_t> departures{0};
 
 saved_context make_goroutine_context(goroutine*, std::size_t stack_bytes) noexcept;
 void switch_from_home(worker*, goroutine* to) noexcept;

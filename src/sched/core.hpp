@@ -196,7 +196,7 @@ class runtime_core {
   bool is_quiescent() const noexcept;
 
   // Set by src/runtime before start.
-  bool (*on_deadlock)(runtime_core&) = nullptr;  // called when quiescent, true: somebody was woken
+  bool (*on_deadlock)(runtime_core&) = nullptr;  // by the watcher; true: main was woken
   std::atomic<goroutine*> main_goroutine{nullptr};
   std::atomic<std::uint32_t> outside_activities{0};  // blocking calls that are out
   runtime_core* next_core = nullptr;                 // in the list of all, see runtime.cpp
@@ -328,7 +328,6 @@ class runtime_core {
   std::atomic<unsigned> pinned_{0};       // workers that a pinned goroutine keeps
   std::atomic<unsigned> active_{0};       // workers made and not retired
   std::atomic<unsigned> resting_{0};      // idle_count_, and those whose pinned goroutine waits
-  std::atomic<std::uint64_t> resumed_{0};  // times that a pinned goroutine went on
   std::atomic<std::uint32_t> rivals_{0};  // dumps that hold goroutines, and ending_bit
   static constexpr std::uint32_t ending_bit = 0x80000000;
   worker* retired_ = nullptr;             // guarded by idle_lock_
@@ -361,6 +360,11 @@ void forget_name(goroutine*) noexcept;
 extern std::atomic<std::uint64_t> own_threads;
 inline void count_own_thread() noexcept { own_threads.fetch_add((std::uint64_t{1} << 32) + 1); }
 inline void uncount_own_thread() noexcept { own_threads.fetch_add((std::uint64_t{1} << 32) - 1); }
+
+// Times that a worker of any runtime went on after it had rested. While it stands still and all
+// runtimes are quiescent before and after, nothing of weft's has run: no goroutine has started a
+// thread, either.
+extern std::atomic<std::uint64_t> departures;
 
 // A time that is at most some milliseconds behind, without reading the clock.
 inline std::int64_t coarse_time(const worker* w) noexcept {

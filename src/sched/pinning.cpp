@@ -98,7 +98,7 @@ runnable runtime_core::wait_for_pinned(worker* w) noexcept {
   }
   ready.store(0, std::memory_order_relaxed);  // no waker is left: it was claimed once
   w->coarse_now.store(steady_now(), std::memory_order_relaxed);
-  resumed_.fetch_add(1, std::memory_order_seq_cst);
+  departures.fetch_add(1, std::memory_order_seq_cst);
   resting_.fetch_sub(1, std::memory_order_seq_cst);
   w->state.store(worker_state::running, std::memory_order_relaxed);
   full_fence();  // pairs with the monitor's, as in sleep()

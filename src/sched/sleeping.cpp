@@ -171,6 +171,7 @@ worker* runtime_core::pop_idle() noexcept {
   idle_ = w->next_idle;
   w->in_idle_list = false;
   idle_count_.fetch_sub(1, std::memory_order_seq_cst);
+  departures.fetch_add(1, std::memory_order_seq_cst);
   resting_.fetch_sub(1, std::memory_order_seq_cst);
   return w;
 }
@@ -183,6 +184,7 @@ bool runtime_core::remove_idle(worker* w) noexcept {
   *link = w->next_idle;
   w->in_idle_list = false;
   idle_count_.fetch_sub(1, std::memory_order_seq_cst);
+  departures.fetch_add(1, std::memory_order_seq_cst);
   resting_.fetch_sub(1, std::memory_order_seq_cst);
   return true;
 }
@@ -266,7 +268,7 @@ void runtime_core::sleep(worker* w) noexcept {
         if (on_deadlock != nullptr) {
           // Who goes to sleep last need not be the one that watches, and a thread that is not ours
           // may end: so it looks again every now and then.
-          if (is_quiescent() && on_deadlock(*this)) break;  // main stands in this queue now
+          if (on_deadlock(*this)) break;  // main stands in this queue now
           until = std::min(until, now + foreign_look);
         }
       }
@@ -338,7 +340,7 @@ bool runtime_core::all_idle() const noexcept {
 
 bool runtime_core::is_quiescent() const noexcept {
   if (phase_.load(std::memory_order_acquire) != phase::running) return false;
-  const std::uint64_t resumed = resumed_.load(std::memory_order_seq_cst);
+  const std::uint64_t before = departures.load(std::memory_order_seq_cst);
   if (in_hand_.load(std::memory_order_seq_cst) != 0 || starved_count_.load() != 0) return false;
   if (!all_idle() || searching_.load(std::memory_order_relaxed) != 0) return false;
   if (global_count_.load(std::memory_order_acquire) != 0) return false;
@@ -353,7 +355,7 @@ bool runtime_core::is_quiescent() const noexcept {
       if (word != claim_open && word != claim_held) return false;
     }
   }
-  if (resumed_.load(std::memory_order_seq_cst) != resumed) return false;
+  if (departures.load(std::memory_order_seq_cst) != before) return false;
   // In this order: who has work in hand publishes it, and wakes who takes it, before it lets go.
   return in_hand_.load(std::memory_order_seq_cst) == 0 && all_idle() &&
          global_count_.load(std::memory_order_acquire) == 0;

