@@ -96,10 +96,13 @@ bool runtime_core::start_thread(worker* w) noexcept {
   w->state.store(worker_state::running, std::memory_order_relaxed);
   w->left.store(0, std::memory_order_relaxed);
   threads_.fetch_add(1, std::memory_order_relaxed);
+  w->handle.store(handle_state::starting, std::memory_order_relaxed);
   try {
     w->thread = std::thread(&run_worker, w);
+    w->handle.store(handle_state::held, std::memory_order_release);  // pairs with take_handle
     return true;
   } catch (...) {
+    w->handle.store(handle_state::none, std::memory_order_relaxed);
     threads_.fetch_sub(1, std::memory_order_relaxed);
     w->state.store(worker_state::unstarted, std::memory_order_relaxed);
     w->left.store(1, std::memory_order_relaxed);
@@ -108,6 +111,13 @@ bool runtime_core::start_thread(worker* w) noexcept {
     }
     return false;
   }
+}
+
+bool runtime_core::take_handle(worker* w) noexcept {
+  for (backoff b; w->handle.load(std::memory_order_relaxed) == handle_state::starting;) b.wait();
+  handle_state held = handle_state::held;
+  return w->handle.compare_exchange_strong(held, handle_state::none, std::memory_order_acquire,
+                                           std::memory_order_relaxed);
 }
 
 void run_worker(worker* w) {
@@ -152,7 +162,10 @@ void run_worker(worker* w) {
   }
   core.give_up_everything(w);
   // A stand-in that is not needed any more goes alone; the others are joined at the end of the run.
-  if (w->state.load(std::memory_order_relaxed) == worker_state::unstarted) w->thread.detach();
+  for (backoff b; w->handle.load(std::memory_order_relaxed) == handle_state::starting;) b.wait();
+  if (w->state.load(std::memory_order_relaxed) == worker_state::unstarted && core.take_handle(w)) {
+    w->thread.detach();
+  }
   set_current_worker(nullptr);
   core.threads_.fetch_sub(1, std::memory_order_relaxed);
   uncount_own_thread();

@@ -50,6 +50,7 @@ struct stack_trace;
 using commit_function = void (*)(worker* now_on, goroutine* from, void* argument);
 
 // A worker's thread as others see it.
+enum class handle_state : std::uint32_t { none, starting, held };  // of worker::thread
 enum class worker_state : std::uint32_t { unstarted, running, idle, kept };  // kept: see pinning.cpp
 
 struct alignas(64) worker {
@@ -108,6 +109,9 @@ struct alignas(64) worker {
   std::uint64_t seen_moves = 0;                      // by the monitor
   std::uint64_t watched_moves = 0;                   // by the watcher
   std::thread thread;
+  // handle_of_thread: who takes `held` away may touch `thread`. A thread may run and be at its end
+  // before the one that started it has stored its handle, so it waits for that before it says so.
+  std::atomic<handle_state> handle{handle_state::none};
 };
 
 class runtime_core {
@@ -243,6 +247,7 @@ class runtime_core {
   bool remove_idle(worker*) noexcept;
   worker* pop_idle() noexcept;
   bool start_thread(worker*) noexcept;
+  bool take_handle(worker*) noexcept;  // false: there is none, or another has taken it
   void push_global(goroutine*, seed*) noexcept;
   void publish_global_locked() noexcept;
   void give_up_everything(worker*) noexcept;

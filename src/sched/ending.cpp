@@ -126,9 +126,8 @@ bool runtime_core::stop_workers(std::int64_t until) noexcept {
       poke_pinned(w);
       futex_wait(w->left, 0, std::min(steady_now() + millisecond, until));
     }
-    // Only a thread that has left its std::thread alone for good has said so.
     const bool gone = w->left.load(std::memory_order_acquire) != 0;
-    if (w->thread.joinable()) gone ? w->thread.join() : w->thread.detach();
+    if (take_handle(w)) gone ? w->thread.join() : w->thread.detach();
     clean &= gone;
   }
   return clean;
