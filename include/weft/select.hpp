@@ -39,6 +39,12 @@ class async_select_cases;
 
 // The handler of a case that has none.
 struct no_handler {};
+template <class F>
+void call_handler(std::remove_reference_t<F>& handler) {
+  if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
+    std::invoke(std::forward<F>(handler));
+  }
+}
 // What a send on a chan<void> refers to.
 inline constexpr no_value nothing{};
 
@@ -126,9 +132,7 @@ class send_case {
   select_case_core& core() noexcept { return core_; }
   void finish() {
     if (core_.lost_by_close) throw_closed_send();
-    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
-      std::invoke(std::forward<F>(handler_));
-    }
+    call_handler<F>(handler_);
   }
 
  private:
@@ -145,11 +149,7 @@ class plain_case {
   plain_case(select_case_core core, F handler) : core_(core), handler_(std::forward<F>(handler)) {}
   plain_case(const plain_case&) = delete;
   select_case_core& core() noexcept { return core_; }
-  void finish() {
-    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
-      std::invoke(std::forward<F>(handler_));
-    }
-  }
+  void finish() { call_handler<F>(handler_); }
 
  private:
   friend class weft::select_case;
@@ -250,11 +250,7 @@ class source_case {
     core_.source = &source_;
     return core_;
   }
-  void finish() {
-    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
-      std::invoke(std::forward<F>(handler_));
-    }
-  }
+  void finish() { call_handler<F>(handler_); }
 
  private:
   friend class weft::select_case;
@@ -276,11 +272,7 @@ class done_case {
     core_.node.element = &box_;
     return core_;
   }
-  void finish() {
-    if constexpr (!std::is_same_v<std::remove_cvref_t<F>, no_handler>) {
-      std::invoke(std::forward<F>(handler_));
-    }
-  }
+  void finish() { call_handler<F>(handler_); }
 
  private:
   friend class weft::select_case;

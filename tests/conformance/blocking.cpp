@@ -1,6 +1,7 @@
 // blocking(): a call on another thread, its result, and what the runtime makes of the wait.
 #include "collect.hpp"
 #include "support/catch.hpp"
+#include "support/plain_pipe.hpp"
 #include "support/scale.hpp"
 
 #include <weft/weft.hpp>
@@ -19,29 +20,7 @@
 #include <vector>
 
 using namespace std::chrono_literals;
-
-namespace {
-
-// A pipe whose reads block their thread.
-struct plain_pipe {
-  plain_pipe() {
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
-  }
-  plain_pipe(const plain_pipe&) = delete;
-  plain_pipe& operator=(const plain_pipe&) = delete;
-  ~plain_pipe() {
-    close(ends[0]);
-    close(ends[1]);
-  }
-  bool block() {
-    char byte = 0;
-    return read(ends[0], &byte, 1) == 1;
-  }
-  void release() { [[maybe_unused]] const auto n = write(ends[1], "x", 1); }
-  std::array<int, 2> ends{};
-};
-
-}  // namespace
+using weft_test::plain_pipe;
 
 TEST_CASE("blocking gives the result of its call", "[blocking]") {
   weft::run([] {

@@ -1,6 +1,7 @@
 // Producers, consumers and closers on channels, goroutines and threads mixed. Sums and counts hold.
 #include "conformance/collect.hpp"
 #include "stress/chance.hpp"
+#include "stress/ledger.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"
 
@@ -16,27 +17,10 @@
 #include <vector>
 
 using namespace std::chrono_literals;
+using weft_test::ledger;
 using weft::chan_status;
 
 namespace {
-
-// What all sides have counted.
-struct ledger {
-  std::atomic<std::uint64_t> sent = 0;
-  std::atomic<std::uint64_t> sent_sum = 0;
-  std::atomic<std::uint64_t> received = 0;
-  std::atomic<std::uint64_t> received_sum = 0;
-
-  void add_sent(std::uint64_t v) {
-    ++sent;
-    sent_sum += v;
-  }
-  void add_received(std::uint64_t v) {
-    ++received;
-    received_sum += v;
-  }
-  bool balanced() const { return sent == received && sent_sum == received_sum; }
-};
 
 // One send in a way that chance picks. False: closed.
 bool send_somehow(const weft::chan<std::uint64_t>& c, std::uint64_t v, weft_test::chance& pick) {

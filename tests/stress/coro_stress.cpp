@@ -3,6 +3,7 @@
 #include "conformance/collect.hpp"
 #include "conformance/coroutines.hpp"
 #include "stress/chance.hpp"
+#include "stress/ledger.hpp"
 #include "support/catch.hpp"
 #include "support/scale.hpp"
 
@@ -23,23 +24,9 @@ using weft::coro;
 using weft::on_recv;
 using weft::on_send;
 using weft::on_timeout;
+using weft_test::ledger;
 
 namespace {
-
-struct ledger {
-  std::atomic<std::uint64_t> given = 0;
-  std::atomic<std::uint64_t> given_sum = 0;
-  std::atomic<std::uint64_t> taken = 0;
-  std::atomic<std::uint64_t> taken_sum = 0;
-  void give(std::uint64_t v) {
-    ++given;
-    given_sum += v;
-  }
-  void take(std::uint64_t v) {
-    ++taken;
-    taken_sum += v;
-  }
-};
 
 using channels = std::array<chan<std::uint64_t>, 3>;
 
@@ -60,7 +47,7 @@ coro<> give_coroutine(const channels& c, ledger& l, std::uint64_t seed, int n) {
         }
       }
     }
-    l.give(v);
+    l.add_sent(v);
   }
 }
 
@@ -72,12 +59,12 @@ coro<> take_coroutine(const channels& c, ledger& l, const std::atomic<bool>& clo
   while (open > 0) {
     const auto i = static_cast<std::size_t>(pick.below(3));
     auto took = [&](std::optional<std::uint64_t> v) {
-      if (v) l.take(*v);
+      if (v) l.add_received(*v);
     };
     if (pick.one_in(2) && closing) {
       if (!mine[i]) continue;
       if (std::optional<std::uint64_t> v = co_await mine[i].async_recv()) {
-        l.take(*v);
+        l.add_received(*v);
       } else {
         mine[i] = chan<std::uint64_t>(nullptr);
         --open;
@@ -112,21 +99,21 @@ TEST_CASE("coroutines, goroutines and threads on the same channels", "[stress][c
         for (int i = 0; i < each; ++i) {
           const std::uint64_t v = pick.next() % 1000;
           weft::select(on_send(c[0], v), on_send(c[1], v), on_send(c[2], v));
-          l.give(v);
+          l.add_sent(v);
         }
       });
       taking.go([&, k] {
-        for (std::uint64_t v : c[k]) l.take(v);
+        for (std::uint64_t v : c[k]) l.add_received(v);
       });
     }
     std::thread giver([&] {
       for (int i = 0; i < each; ++i) {
         c[static_cast<std::size_t>(i % 3)].send(7);
-        l.give(7);
+        l.add_sent(7);
       }
     });
     std::thread taker([&] {
-      for (std::uint64_t v : c[2]) l.take(v);
+      for (std::uint64_t v : c[2]) l.add_received(v);
     });
     giving.wait();
     giver.join();
@@ -135,9 +122,8 @@ TEST_CASE("coroutines, goroutines and threads on the same channels", "[stress][c
     taking.wait();
     taker.join();
   });
-  CHECK(l.given == static_cast<std::uint64_t>(7 * each));
-  CHECK(l.taken == l.given);
-  CHECK(l.taken_sum == l.given_sum);
+  CHECK(l.sent == static_cast<std::uint64_t>(7 * each));
+  CHECK(l.balanced());
 }
 
 TEST_CASE("a ring of coroutines passes a token", "[stress][coro]") {

@@ -16,30 +16,13 @@
 #include "conformance/collect.hpp"
 #include "support/catch.hpp"
 #include "support/child.hpp"
+#include "support/plain_pipe.hpp"
 #include "unit/own_stderr.hpp"
 
 using namespace std::chrono_literals;
+using weft_test::plain_pipe;
 
 namespace {
-
-// A pipe whose reads block the thread.
-struct plain_pipe {
-  plain_pipe() {
-    if (pipe2(ends.data(), O_CLOEXEC) != 0) throw std::runtime_error("pipe2");
-  }
-  plain_pipe(const plain_pipe&) = delete;
-  plain_pipe& operator=(const plain_pipe&) = delete;
-  ~plain_pipe() {
-    close(ends[0]);
-    close(ends[1]);
-  }
-  bool block() {
-    char byte = 0;
-    return read(ends[0], &byte, 1) == 1;
-  }
-  void release() { [[maybe_unused]] const auto n = write(ends[1], "x", 1); }
-  std::array<int, 2> ends{};
-};
 
 // Two threads for everything, both of them kept, while somebody has to go on.
 WEFT_CHILD_CASE("all-threads-kept") {
