@@ -8,6 +8,7 @@
 #include <weft/weft.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -122,6 +123,26 @@ inline void select_default_2(std::int64_t ops) {
   expect(nothing, ops);
 }
 
+inline void mutex(std::int64_t ops) {
+  weft::mutex m;
+  std::int64_t n = 0;
+  for (std::int64_t i = 0; i < ops; ++i) {
+    m.lock();
+    ++n;
+    m.unlock();
+  }
+  expect(n, ops);
+}
+
+inline void timer(std::int64_t ops) {
+  using namespace std::chrono_literals;
+  weft::timer t(1h);
+  for (std::int64_t i = 0; i < ops; ++i) {
+    t.reset(1h);
+    t.stop();
+  }
+}
+
 // Goroutines that wait on a receive: there once the constructor returns, until release().
 class parked_crowd {
  public:
@@ -166,6 +187,8 @@ inline constexpr std::array all{
     workload{"select_2", select_2},
     workload{"select_default_1", select_default_1},
     workload{"select_default_2", select_default_2},
+    workload{"mutex", mutex},
+    workload{"timer", timer},
 };
 
 }  // namespace workloads

@@ -226,8 +226,19 @@ class selection {
     locks_ = drop_duplicates(sort(all));
   }
 
-  static select_case_core* sort(select_case_core* list) noexcept {
+  WEFT_IN_BOTH static select_case_core* sort(select_case_core* list) noexcept {
     if (list == nullptr || list->next_to_lock == nullptr) return list;
+    if (list->next_to_lock->next_to_lock == nullptr) {  // two: most selects, without a call
+      select_case_core* last = list->next_to_lock;
+      if (!channel::comes_before(last->on, list->on)) return list;
+      last->next_to_lock = list;
+      list->next_to_lock = nullptr;
+      return last;
+    }
+    return merge_sort(list);
+  }
+
+  [[gnu::noinline]] static select_case_core* merge_sort(select_case_core* list) noexcept {
     select_case_core* slow = list;
     for (select_case_core* fast = list->next_to_lock; fast != nullptr && fast->next_to_lock != nullptr;
          fast = fast->next_to_lock->next_to_lock) {

@@ -105,7 +105,7 @@ bool is_joined_done(const callable_seed* s) noexcept {
 namespace {
 
 // Takes the list's lock; false: the goroutine has ended.
-bool lock_unless_done(callable_seed* s, std::uintptr_t& seen) noexcept {
+[[gnu::noinline]] bool lock_unless_done(callable_seed* s, std::uintptr_t& seen) noexcept {
   seen = unlocked_word(s);
   for (;;) {
     if ((seen & done) != 0) return false;
@@ -135,10 +135,14 @@ void leave_join(callable_seed* s, wait_node& node) noexcept {
 }
 
 // Takes the lock to add the node. False: the goroutine has ended.
-bool lock_to_add(callable_seed* s, wait_node& node) noexcept {
+[[gnu::always_inline]] inline bool lock_to_add(callable_seed* s, wait_node& node) noexcept {
   std::atomic_ref(node.where).store(wait_node::place::linked, std::memory_order_relaxed);
-  std::uintptr_t seen = 0;
-  if (!lock_unless_done(s, seen)) return false;
+  std::uintptr_t seen = 0;  // nobody waits: as good as always
+  if (!s->join_word.compare_exchange_strong(seen, locked, std::memory_order_acq_rel,
+                                            std::memory_order_acquire) &&
+      !lock_unless_done(s, seen)) {
+    return false;
+  }
   node.next = first_of(seen);
   return true;
 }
