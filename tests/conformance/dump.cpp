@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <sstream>
@@ -215,11 +216,13 @@ TEST_CASE("a hundred stacks at most", "[dump]") {
 
 TEST_CASE("a goroutine whose stack is nearly used up shows none", "[dump]") {
   struct deep {
-    [[gnu::noinline]] static int go_down(const weft::chan<int>& c, int depth) {
+    // Until 54 KiB lie between `top` and here, whatever a compiler makes of the frames.
+    [[gnu::noinline]] static int go_down(const weft::chan<int>& c, std::uintptr_t top) {
       std::array<volatile char, 1024> here{};
-      here[0] = char(depth);
-      if (depth == 0) return c.recv().value_or(0);
-      return go_down(c, depth - 1) + here[0];
+      here[0] = 1;
+      const auto at = reinterpret_cast<std::uintptr_t>(&here);
+      if (top - at >= 54 << 10) return c.recv().value_or(0);
+      return go_down(c, top) + here[0];
     }
   };
   if (weft_test::under_tsan || weft_test::under_asan) return;  // frames have another size there
@@ -227,7 +230,8 @@ TEST_CASE("a goroutine whose stack is nearly used up shows none", "[dump]") {
     weft::chan<int> c;
     weft::go([c] {
       weft::this_goroutine::name("deep down");
-      deep::go_down(c, 54);
+      const volatile char top = 0;
+      deep::go_down(c, reinterpret_cast<std::uintptr_t>(&top));
     });
     weft_test::until_parked(1);
     const std::string part = part_of(dumped(), "deep down");
