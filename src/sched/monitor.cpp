@@ -92,7 +92,6 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
     in_hand_.fetch_sub(1, std::memory_order_seq_cst);
     return false;
   }
-  const bool searched = w->searching;
   stop_searching(w, false);
   w->signal.store(0, std::memory_order_relaxed);
   w->state.store(worker_state::idle, std::memory_order_seq_cst);
@@ -104,11 +103,10 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
     return true;  // to look for work, as any worker
   }
   give_away(w);
-  if (searched) {
-    // one_searcher: who gives up looks once more, since pushes have relied on it.
-    full_fence();
-    if (anything_to_take(nullptr)) wake_searcher();
-  }
+  // one_searcher: who gives up looks once more, since pushes have relied on it; also one that gave up
+  // in sleep(), found something there at its last look, and came here instead of taking it.
+  full_fence();
+  if (anything_to_take(nullptr)) wake_searcher();
   hand_over_watch();
   in_hand_.fetch_sub(1, std::memory_order_seq_cst);
   const std::int64_t leaves_at = steady_now() + stand_in_stays;
