@@ -24,7 +24,7 @@ using weft_test::until_parked;
 namespace {
 
 using lock_type = std::unique_lock<weft::mutex>;
-bool predicate() { return true; }
+[[maybe_unused]] bool predicate() { return true; }
 static_assert(std::same_as<decltype(std::declval<weft::condition_variable&>().wait_for(
                                std::declval<lock_type&>(), 1s)),
                            std::cv_status>);
