@@ -55,7 +55,6 @@ void register_uncontended(const char* name, Operation operation) {
 }
 
 void register_uncontended_all() {
-  static weft::mutex mutex;
   static weft::shared_mutex shared;
   static weft::semaphore permits(8);
   static weft::once once;
@@ -64,10 +63,6 @@ void register_uncontended_all() {
   static weft::concurrent_map<int, int> map;
   static weft::pool<std::string> strings([] { return std::string(); });
   static weft::single_flight<int, int> flight;
-  register_uncontended("mutex", [] {
-    mutex.lock();
-    mutex.unlock();
-  });
   register_uncontended("shared_mutex_write", [] {
     shared.lock();
     shared.unlock();

@@ -33,7 +33,8 @@ void dump_to_stderr() noexcept;
 void ask_for_dumps();
 void ask_no_more() noexcept;
 
-// Called by a worker when its runtime is quiescent; true: main was woken with deadlock_error.
+// Called by the watcher when its workers rest; it judges for itself whether nothing can go on. True:
+// main was woken with deadlock_error.
 bool check_deadlock(runtime_core&);
 
 }  // namespace weft::detail

@@ -49,8 +49,8 @@ struct stack_trace;
 // what it needs first and lets go last: the goroutine may run, end and give its stack away then.
 using commit_function = void (*)(worker* now_on, goroutine* from, void* argument);
 
-// A worker's thread as others see it.
 enum class handle_state : std::uint32_t { none, starting, held };  // of worker::thread
+// A worker's thread as others see it.
 enum class worker_state : std::uint32_t { unstarted, running, idle, kept };  // kept: see pinning.cpp
 
 struct alignas(64) worker {

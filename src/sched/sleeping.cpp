@@ -244,6 +244,11 @@ void runtime_core::sleep(worker* w) noexcept {
   bool chosen = false;
   if (anything_to_take(w) || stopped()) {
     chosen = !remove_idle(w);
+    // one_searcher: whoever pushed this may have seen it searching and have left the rest to it, too.
+    if (!chosen) {
+      w->searching = true;
+      searching_.fetch_add(1, std::memory_order_seq_cst);
+    }
   } else {
     worker* nobody = nullptr;
     const bool watch = watcher_.compare_exchange_strong(nobody, w, std::memory_order_seq_cst);

@@ -1,13 +1,9 @@
 // Goroutines that keep their thread, in a plain blocking call or by computing, hold up nobody.
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <iostream>
-#include <stdexcept>
 #include <thread>
 #include <vector>
 
