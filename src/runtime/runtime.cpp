@@ -49,7 +49,11 @@ runtime_core& acquire_core() {
       }
     }
   }
-  auto* c = new runtime_core;
+  runtime_core* c = nullptr;
+  {
+    tsan_blind blind;  // a goroutine that comes from another runtime may have no order with this one's making
+    c = new runtime_core;
+  }
   c->in_use = true;
   std::lock_guard guard(registry_lock);
   c->next_core = first_core();
