@@ -55,6 +55,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   idle_ = retired_ = nullptr;
   idle_count_ = 0;
   spawned_outside_ = ended_outside_ = 0;
+  left_global_ = arrived_global_ = 0;
   main_goroutine = nullptr;
   monitor_sleeps_ = false;
   made_ = 0;
@@ -79,6 +80,7 @@ worker* runtime_core::make_worker(unsigned index) {
   w->searching = false;
   w->retired = false;
   w->moves = w->spawned = w->ended = w->steals = 0;
+  w->queue.forget_moves();
   w->signal = 0;
   w->stuck = false;
   w->pinned = nullptr;
@@ -332,9 +334,20 @@ void runtime_core::publish_global_locked() noexcept {
   global_fresh_count_.store(global_fresh_.count, std::memory_order_relaxed);
 }
 
+void runtime_core::note_left_global_locked(std::uint64_t n) noexcept {
+  left_global_.store(left_global_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);  // pairs with stats()
+}
+
+void runtime_core::note_arrived_global_locked(std::uint64_t n) noexcept {
+  arrived_global_.store(arrived_global_.load(std::memory_order_relaxed) + n,
+                        std::memory_order_release);
+}
+
 runnable runtime_core::take_global(worker* w) noexcept {
   if (global_count_.load(std::memory_order_relaxed) == 0) return {};
   loot part;
+  runnable r;
   {
     std::lock_guard guard(global_lock_);
     // A fair share, so that the others find some, too.
@@ -343,11 +356,11 @@ runnable runtime_core::take_global(worker* w) noexcept {
     if (part.woken.count == 0) {
       part.fresh = global_fresh_.cut(std::min(global_fresh_.count / share + 1, 512u));
     }
+    r.started = part.woken.pop_front();
+    if (r.started == nullptr) r.fresh = part.fresh.pop_oldest();
+    note_left_global_locked(part.woken.count + part.fresh.count);
     publish_global_locked();
   }
-  runnable r;
-  r.started = part.woken.pop_front();
-  if (r.started == nullptr) r.fresh = part.fresh.pop_oldest();
   if (!part.empty()) w->queue.push_loot(part);
   return r;
 }
@@ -403,13 +416,27 @@ std::size_t runtime_core::unstarted() const noexcept {
 
 runtime_stats runtime_core::stats() const noexcept {
   tsan_blind blind;
+  for (;;) {
+    const unsigned made = made_.load(std::memory_order_acquire);
+    const runtime_stats s = stats_of_first(made);
+    if (made_.load(std::memory_order_acquire) == made) return s;
+  }
+}
+
+// `parked` is what is left over, so it must be too little rather than too much: what moves from one
+// list to another meanwhile, or is in somebody's hands (which may carry a worker's whole queue), is in
+// no count. But it has left a list by the end of this, and had not arrived in one at its beginning.
+// Proved by: «what has not started is never counted as parked».
+runtime_stats runtime_core::stats_of_first(unsigned made) const noexcept {
   runtime_stats s;
   s.workers = worker_count();
+  std::uint64_t arrived = arrived_global_.load(std::memory_order_acquire);
+  for (unsigned i = 0; i < made; ++i) arrived += at(i)->queue.arrived();
   s.goroutines = alive();
-  std::size_t busy = 0;
+  std::size_t busy = starved_count_.load(std::memory_order_relaxed);
   s.spawned = spawned_outside_.load(std::memory_order_relaxed);
   s.runnable = global_count_.load(std::memory_order_relaxed);
-  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+  for (unsigned i = 0; i < made; ++i) {
     const worker* w = at(i);
     s.spawned += w->spawned.load(std::memory_order_relaxed);
     s.switches += w->moves.load(std::memory_order_relaxed);
@@ -420,7 +447,10 @@ runtime_stats runtime_core::stats() const noexcept {
   }
   s.blocked_workers = stuck_.load(std::memory_order_relaxed);
   s.threads = threads_.load(std::memory_order_relaxed);
-  const std::size_t not_parked = s.runnable + busy;
+  std::atomic_thread_fence(std::memory_order_acquire);  // pairs with cut() and take_global()
+  std::uint64_t left = left_global_.load(std::memory_order_relaxed);
+  for (unsigned i = 0; i < made; ++i) left += at(i)->queue.left();
+  const std::size_t not_parked = s.runnable + busy + (left > arrived ? left - arrived : 0);
   s.parked = s.goroutines > not_parked ? s.goroutines - not_parked : 0;
   s.stacks = stack_pool::total_stacks();
   s.unguarded_stacks = stack_pool::unguarded_stacks();

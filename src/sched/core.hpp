@@ -249,7 +249,11 @@ class runtime_core {
   bool start_thread(worker*) noexcept;
   bool take_handle(worker*) noexcept;  // false: there is none, or another has taken it
   void push_global(goroutine*, seed*) noexcept;
+  runtime_stats stats_of_first(unsigned made) const noexcept;
   void publish_global_locked() noexcept;
+  // Around publish_global_locked, like run_queue::left and arrived.
+  void note_left_global_locked(std::uint64_t) noexcept;
+  void note_arrived_global_locked(std::uint64_t) noexcept;
   void give_up_everything(worker*) noexcept;
   bool is_surplus() const noexcept {
     return active_.load(std::memory_order_relaxed) >
@@ -317,6 +321,8 @@ class runtime_core {
   seed_list global_fresh_;
   std::atomic<std::uint32_t> global_count_{0};
   std::atomic<std::uint32_t> global_fresh_count_{0};
+  std::atomic<std::uint64_t> left_global_{0};     // as run_queue::left; written under the lock
+  std::atomic<std::uint64_t> arrived_global_{0};  // as run_queue::arrived
   std::atomic<std::uint64_t> spawned_outside_{0};
   std::atomic<std::uint64_t> ended_outside_{0};
   seed_list starved_;  // had no stack to run on

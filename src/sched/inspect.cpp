@@ -37,6 +37,7 @@ void runtime_core::visit_runnable(void (*visit)(goroutine*, void*), void* argume
     {
       std::lock_guard guard(global_lock_);
       out.append(global_woken_);
+      note_left_global_locked(out.count);
       publish_global_locked();
     }
     worker* here = current_worker();
@@ -55,9 +56,11 @@ void runtime_core::visit_runnable(void (*visit)(goroutine*, void*), void* argume
     if (out.count != 0) {
       {
         std::lock_guard guard(global_lock_);
+        const std::uint64_t n = out.count;
         out.append(global_woken_);
         global_woken_ = out;
         publish_global_locked();
+        note_arrived_global_locked(n);
       }
       full_fence();
       work_added();

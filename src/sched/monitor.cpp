@@ -75,9 +75,11 @@ void runtime_core::give_away(worker* w) noexcept {
   if (l.empty()) return;
   {
     std::lock_guard guard(global_lock_);
+    const std::uint64_t n = l.woken.count + l.fresh.count;
     global_woken_.append(l.woken);
     global_fresh_.append_older(l.fresh);
     publish_global_locked();
+    note_arrived_global_locked(n);
   }
   full_fence();
   work_added();

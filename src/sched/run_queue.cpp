@@ -27,9 +27,11 @@ void run_queue::push_behind(seed* s) noexcept {
 
 void run_queue::push_loot(loot& l) noexcept {
   begin();
+  const std::uint64_t n = l.woken.count + l.fresh.count;
   woken_.append(l.woken);
   fresh_.append_older(l.fresh);
   end();
+  arrived_.store(arrived_.load(std::memory_order_relaxed) + n, std::memory_order_release);
 }
 
 loot run_queue::take_all() noexcept {
@@ -57,6 +59,9 @@ void run_queue::cut(loot& into, how_much amount) noexcept {
   } else if (fresh_.count > 1) {
     into.fresh = fresh_.cut(fresh_.count / 2 < most_fresh ? fresh_.count / 2 : most_fresh);
   }
+  left_.store(left_.load(std::memory_order_relaxed) + into.woken.count + into.fresh.count,
+              std::memory_order_relaxed);
+  std::atomic_thread_fence(std::memory_order_release);  // pairs with runtime_core::stats
   publish_counts();
 }
 

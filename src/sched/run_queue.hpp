@@ -65,6 +65,11 @@ class run_queue {
     return fresh_count_.load(std::memory_order_relaxed);
   }
   bool has_any() const noexcept { return length() != 0; }
+  // What others or give-aways have taken out, and what came in as loot, all told: for stats(), which
+  // wants to know what is in somebody's hands. Before the counts fall, and after they have risen.
+  std::uint64_t left() const noexcept { return left_.load(std::memory_order_relaxed); }
+  std::uint64_t arrived() const noexcept { return arrived_.load(std::memory_order_acquire); }
+  void forget_moves() noexcept { left_ = arrived_ = 0; }  // before anybody works with it
   std::uint32_t length() const noexcept {
     return woken_count_.load(std::memory_order_relaxed) +
            fresh_count_.load(std::memory_order_relaxed) +
@@ -114,6 +119,8 @@ class run_queue {
   atomic<std::uint32_t> woken_count_{0};
   atomic<std::uint32_t> fresh_count_{0};
   atomic<std::uint32_t> has_next_{0};
+  std::atomic<std::uint64_t> left_{0};     // written by who is alone with the lists
+  std::atomic<std::uint64_t> arrived_{0};  // written by the owner
   // On a line of its own: thieves write here.
   alignas(64) atomic<std::uintptr_t> thief_{0};
 };

@@ -5,6 +5,7 @@
 
 #include <weft/weft.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +33,32 @@ TEST_CASE("num_goroutines counts those alive, main's included", "[runtime][stats
     while (weft::num_goroutines() > 1) weft::yield();
     CHECK(weft::stats().parked == 0);
   });
+}
+
+// What has not begun waits for nothing, wherever it is: in a queue, or on its way from one to another.
+TEST_CASE("what has not started is never counted as parked", "[runtime][stats]") {
+  std::size_t wrong = 0;
+  for (int round = 0; round < int(weft_test::scaled(60)); ++round) {
+    weft::run([&] {
+      std::atomic<std::size_t> started = 0;
+      const std::size_t n = 2000;
+      for (std::size_t i = 0; i < n; ++i) {
+        weft::go([&] {
+          started.fetch_add(1);
+          weft::chan<int>().recv();
+        });
+        if (i % 16 != 0) continue;
+        const std::size_t parked = weft::stats().parked;
+        if (parked > started) ++wrong;
+      }
+      for (std::size_t parked = 0; parked < n;) {
+        weft::yield();
+        parked = weft::stats().parked;
+        if (parked > started) ++wrong;
+      }
+    });
+  }
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("stats count what happens", "[runtime][stats]") {
