@@ -58,7 +58,7 @@ TEST_CASE("contexts: children come and go while their parents end", "[stress][co
       }
     }
     while (weft::num_goroutines() > 1) weft::yield();
-    CHECK(weft::stats().timers == 0);
+    while (weft::stats().timers != 0) weft::yield();  // one that fires counts until all it wakes are woken
   });
   CHECK(not_reached == 0);
   CHECK(started + stopped == asked);

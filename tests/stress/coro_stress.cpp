@@ -231,7 +231,7 @@ TEST_CASE("suspended coroutines are destroyed while others use their channels", 
     }
     group.wait();
     CHECK(shared.try_send(1) == weft::chan_status::full);
-    CHECK(weft::stats().timers == 0);
+    while (weft::stats().timers != 0) weft::yield();  // one that fires counts until all it wakes are woken
     while (weft::num_goroutines() > 1) weft::yield();  // one may be done, and not yet ended
   });
 }
