@@ -66,7 +66,8 @@ class run_queue {
   }
   bool has_any() const noexcept { return length() != 0; }
   // What others or give-aways have taken out, and what came in as loot, all told: for stats(), which
-  // wants to know what is in somebody's hands. Before the counts fall, and after they have risen.
+  // wants to know what is in somebody's hands. Before the counts fall, and after they have risen. No
+  // part of the protocol, so the models need not see them: std::atomic.
   std::uint64_t left() const noexcept { return left_.load(std::memory_order_relaxed); }
   std::uint64_t arrived() const noexcept { return arrived_.load(std::memory_order_acquire); }
   void forget_moves() noexcept { left_ = arrived_ = 0; }  // before anybody works with it
