@@ -26,6 +26,7 @@
 
 #include "base/spin_lock.hpp"
 #include "blocking/blocking_pool.hpp"
+#include "io/descriptor_use.hpp"
 #include "io/wait.hpp"
 #include "switch/thread_local.hpp"
 #include "weft/io.hpp"
@@ -40,30 +41,20 @@ using namespace detail;
 
 namespace {
 
-enum kind : std::uint8_t { unknown, plain, blocking_mode, socket, regular };
-
-[[noreturn]] void fail(int error, const char* what, int fd) {
-  throw std::system_error(error, std::generic_category(),
-                          std::string("weft::file_descriptor::") + what + " (descriptor " +
-                              std::to_string(fd) + ")");
-}
-
-kind kind_of(int fd) noexcept {
+descriptor_kind kind_of(int fd) noexcept {
   struct stat s {};
-  if (fstat(fd, &s) != 0) return plain;
-  if (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode)) return regular;
-  if (S_ISSOCK(s.st_mode)) return socket;
+  if (fstat(fd, &s) != 0) return descriptor_kind::plain;
+  if (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode)) return descriptor_kind::regular;
+  if (S_ISSOCK(s.st_mode)) return descriptor_kind::socket;
   const int flags = fcntl(fd, F_GETFL);
-  return flags >= 0 && (flags & O_NONBLOCK) == 0 ? blocking_mode : plain;
+  return flags >= 0 && (flags & O_NONBLOCK) == 0 ? descriptor_kind::blocking_mode
+                                                 : descriptor_kind::plain;
 }
 
 bool ready_now(int fd, short events) noexcept {
   pollfd p{fd, events, 0};
   return ::poll(&p, 1, 0) > 0;
 }
-
-// Gives a count or a negative error; -EAGAIN: it would block.
-ssize_t result_of(ssize_t n) noexcept { return n >= 0 ? n : -last_error(); }
 
 // What cannot be done at once, where this thread may block.
 template <class F>
@@ -74,16 +65,16 @@ ssize_t on_blocking_thread(F call) noexcept {
   return n;
 }
 
-ssize_t try_read(int fd, kind k, std::span<std::byte> into) noexcept {
+ssize_t try_read(int fd, descriptor_kind k, std::span<std::byte> into) noexcept {
   switch (k) {
-    case regular: {
+    case descriptor_kind::regular: {
       iovec v{into.data(), into.size()};
       const ssize_t n = preadv2(fd, &v, 1, -1, RWF_NOWAIT);
       if (n >= 0) return n;
       return on_blocking_thread([&] { return ::read(fd, into.data(), into.size()); });
     }
-    case socket: return result_of(recv(fd, into.data(), into.size(), MSG_DONTWAIT));
-    case blocking_mode: {
+    case descriptor_kind::socket: return result_of(recv(fd, into.data(), into.size(), MSG_DONTWAIT));
+    case descriptor_kind::blocking_mode: {
       iovec v{into.data(), into.size()};
       const ssize_t n = result_of(preadv2(fd, &v, 1, -1, RWF_NOWAIT));
       if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EINVAL) return n;
@@ -115,25 +106,25 @@ ssize_t write_without_signal(int fd, const void* data, std::size_t size) noexcep
   return n;
 }
 
-ssize_t try_write(int fd, kind k, std::span<const std::byte> from) noexcept {
-  if (k == socket) {
+ssize_t try_write(int fd, descriptor_kind k, std::span<const std::byte> from) noexcept {
+  if (k == descriptor_kind::socket) {
     return result_of(send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
   }
   static std::atomic<bool> has_no_signal{true};
   iovec v{const_cast<std::byte*>(from.data()), from.size()};
-  if (k == regular) {
+  if (k == descriptor_kind::regular) {
     const ssize_t n = pwritev2(fd, &v, 1, -1, RWF_NOWAIT);
     if (n >= 0) return n;
     return on_blocking_thread([&] { return ::write(fd, from.data(), from.size()); });
   }
-  const int no_wait = k == blocking_mode ? RWF_NOWAIT : 0;
+  const int no_wait = k == descriptor_kind::blocking_mode ? RWF_NOWAIT : 0;
   if (has_no_signal.load(std::memory_order_relaxed)) {
     ssize_t n = result_of(pwritev2(fd, &v, 1, -1, RWF_NOSIGNAL | no_wait));
     if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EINVAL) return n;
     // Which of the two flags it was: without waiting or not, ask for the signal's alone.
     if (no_wait == 0) has_no_signal.store(false, std::memory_order_relaxed);
   }
-  if (k != blocking_mode) return write_without_signal(fd, from.data(), from.size());
+  if (k != descriptor_kind::blocking_mode) return write_without_signal(fd, from.data(), from.size());
   if (!ready_now(fd, POLLOUT)) return -EAGAIN;
   // Room for so much is what a ready pipe promises.
   return write_without_signal(fd, from.data(), std::min(from.size(), std::size_t{PIPE_BUF}));
@@ -147,79 +138,62 @@ std::span<const std::byte> bytes_of(std::string_view s) noexcept {
 
 namespace detail {
 
-// One call's stay in a descriptor.
-struct descriptor_use {
-  descriptor_use(file_descriptor& d, const char* operation) : of(d), what(operation) {
-    std::uint32_t users = of.users_.load(std::memory_order_relaxed);
-    do {
-      fd = of.fd_.load(std::memory_order_acquire);
-      if ((users & closing_bit) != 0 || fd < 0) fail(EBADF, what, -1);
-    } while (!of.users_.compare_exchange_weak(users, users + 1, std::memory_order_acq_rel,
-                                              std::memory_order_relaxed));
-    std::uint8_t k = of.kind_.load(std::memory_order_relaxed);
-    if (k == unknown) {
-      k = kind_of(fd);
-      of.kind_.store(k, std::memory_order_relaxed);
-    }
-    how = static_cast<kind>(k);
-  }
-  ~descriptor_use() {
-    // The last one out closes the number.
-    if (of.users_.fetch_sub(1, std::memory_order_acq_rel) - 1 == closing_bit) of.finish_close(fd);
-    // Its store of fd_ is the last touch.
-  }
-  descriptor_use(const descriptor_use&) = delete;
-  descriptor_use& operator=(const descriptor_use&) = delete;
+void fail_descriptor(int error, const char* what, int fd) {
+  throw std::system_error(error, std::generic_category(),
+                          std::string("weft::file_descriptor::") + what + " (descriptor " +
+                              std::to_string(fd) + ")");
+}
 
-  void wait(bool to_write, const wait_limit& limit) {
-    switch (wait_descriptor(fd, to_write, limit, &of.users_)) {
-      case wait_status::ready: return;
-      case wait_status::timeout: fail(ETIMEDOUT, what, fd);
-      case wait_status::cancelled: break;
-    }
-    fail((of.users_.load(std::memory_order_acquire) & closing_bit) != 0 ? EBADF : ECANCELED, what, fd);
+descriptor_use::descriptor_use(file_descriptor& d, const char* operation) : of(d), what(operation) {
+  std::uint32_t users = of.users_.load(std::memory_order_relaxed);
+  do {
+    fd = of.fd_.load(std::memory_order_acquire);
+    if ((users & closing_bit) != 0 || fd < 0) fail_descriptor(EBADF, what, -1);
+  } while (!of.users_.compare_exchange_weak(users, users + 1, std::memory_order_acq_rel,
+                                            std::memory_order_relaxed));
+  std::uint8_t k = of.kind_.load(std::memory_order_relaxed);
+  if (k == static_cast<std::uint8_t>(descriptor_kind::unknown)) {
+    k = static_cast<std::uint8_t>(kind_of(fd));
+    of.kind_.store(k, std::memory_order_relaxed);
   }
+  kind = static_cast<descriptor_kind>(k);
+}
 
-  std::size_t read(std::span<std::byte> into, const wait_limit& limit) {
-    if (!of.held_.empty()) {
-      const std::size_t n = std::min(into.size(), of.held_.size());
-      std::memcpy(into.data(), of.held_.data(), n);
-      of.held_.erase(0, n);
-      return n;
-    }
-    for (;;) {
-      const ssize_t n = try_read(fd, how, into);
-      if (n >= 0) return static_cast<std::size_t>(n);
-      if (n == -EAGAIN) {
-        wait(false, limit);
-      } else if (n != -EINTR) {
-        fail(static_cast<int>(-n), what, fd);
-      }
-    }
-  }
-  std::size_t write_some(std::span<const std::byte> from, const wait_limit& limit) {
-    for (;;) {
-      const ssize_t n = try_write(fd, how, from);
-      if (n >= 0) return static_cast<std::size_t>(n);
-      if (n == -EAGAIN) {
-        wait(true, limit);
-      } else if (n != -EINTR) {
-        fail(static_cast<int>(-n), what, fd);
-      }
-    }
-  }
+descriptor_use::~descriptor_use() {
+  // The last one out closes the number.
+  if (of.users_.fetch_sub(1, std::memory_order_acq_rel) - 1 == closing_bit) of.finish_close(fd);
+  // Its store of fd_ is the last touch.
+}
 
-  file_descriptor& of;
-  const char* what;
-  int fd = -1;
-  kind how = plain;
-};
+void descriptor_use::wait(bool to_write, const wait_limit& limit) {
+  switch (wait_descriptor(fd, to_write, limit, &of.users_)) {
+    case wait_status::ready: return;
+    case wait_status::timeout: fail_descriptor(ETIMEDOUT, what, fd);
+    case wait_status::cancelled: break;
+  }
+  const bool closed = (of.users_.load(std::memory_order_acquire) & closing_bit) != 0;
+  fail_descriptor(closed ? EBADF : ECANCELED, what, fd);
+}
+
+std::size_t descriptor_use::read(std::span<std::byte> into, const wait_limit& limit) {
+  if (!of.held_.empty()) {
+    const std::size_t n = std::min(into.size(), of.held_.size());
+    std::memcpy(into.data(), of.held_.data(), n);
+    of.held_.erase(0, n);
+    return n;
+  }
+  return until_done(false, limit, [&] { return try_read(fd, kind, into); });
+}
+
+std::size_t descriptor_use::write_some(std::span<const std::byte> from, const wait_limit& limit) {
+  return until_done(true, limit, [&] { return try_write(fd, kind, from); });
+}
 
 }  // namespace detail
 
 file_descriptor::file_descriptor(file_descriptor&& other) noexcept
     : fd_(other.fd_.exchange(-1, std::memory_order_acq_rel)),
-      kind_(other.kind_.exchange(unknown, std::memory_order_relaxed)),
+      kind_(other.kind_.exchange(0, std::memory_order_relaxed)),
       held_(std::exchange(other.held_, {})) {}
 
 file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
@@ -229,7 +203,7 @@ file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
     for (backoff b; fd_.load(std::memory_order_acquire) >= 0;) b.wait();
     released_.store(false, std::memory_order_relaxed);
     fd_.store(other.fd_.exchange(-1, std::memory_order_acq_rel), std::memory_order_release);
-    kind_.store(other.kind_.exchange(unknown, std::memory_order_relaxed), std::memory_order_relaxed);
+    kind_.store(other.kind_.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
     users_.store(0, std::memory_order_relaxed);
     held_ = std::exchange(other.held_, {});
   }
@@ -249,7 +223,7 @@ file_descriptor file_descriptor::open(const std::filesystem::path& path, int fla
 
 file_descriptor file_descriptor::duplicate(int fd) {
   const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  if (copy < 0) fail(last_error(), "duplicate", fd);
+  if (copy < 0) fail_descriptor(last_error(), "duplicate", fd);
   return file_descriptor(copy);
 }
 
@@ -285,7 +259,7 @@ std::string file_descriptor::read_all(wait_limit limit, std::size_t max) {
       const std::size_t n = use.read(
           std::as_writable_bytes(std::span(text.data() + size, text.size() - size)), limit);
       size += n;
-      if (size > max) fail(EMSGSIZE, "read_all", use.fd);
+      if (size > max) fail_descriptor(EMSGSIZE, "read_all", use.fd);
       if (n == 0) break;
     }
   } catch (...) {
