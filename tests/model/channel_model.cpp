@@ -4,8 +4,7 @@
 #include <memory>
 #include <optional>
 
-#include "model/explorer.hpp"
-#include "support/catch.hpp"
+#include "model/check.hpp"
 #include "weft/chan.hpp"
 #include "weft/select.hpp"
 
@@ -13,12 +12,6 @@ namespace m = weft_model;
 using weft::chan_status;
 
 namespace {
-
-void check(const m::outcome& r) {
-  INFO(r.executions << " executions\n" << r.trace);
-  CHECK(r.failure == "");
-  CHECK(r.complete);
-}
 
 // Passes when the model's clock jumps.
 const weft::clock::time_point soon{std::chrono::hours(1) + std::chrono::nanoseconds(1)};
@@ -39,12 +32,12 @@ void balance(weft::chan<int> c, counts& n) {
 
 template <class... Threads>
 void run(m::limits l, std::size_t capacity, Threads... threads) {
-  check(m::explore(l, [=](m::scenario& s) {
+  m::check(l, [=](m::scenario& s) {
     auto n = std::make_shared<counts>();
     weft::chan<int> c(capacity);
     (s.thread([=] { threads(c, *n); }), ...);
     s.at_end([=] { balance(c, *n); });
-  }));
+  });
 }
 
 auto sender(int value) {
@@ -94,7 +87,7 @@ TEST_CASE("model: channel, closed while one sends and one receives", "[model]") 
 }
 
 TEST_CASE("model: channel, a full one is closed beside a parked sender", "[model]") {
-  check(m::explore({.preemptions = 2}, [](m::scenario& s) {
+  m::check({.preemptions = 2}, [](m::scenario& s) {
     auto n = std::make_shared<counts>();
     weft::chan<int> c(1);
     c.send(0);
@@ -103,7 +96,7 @@ TEST_CASE("model: channel, a full one is closed beside a parked sender", "[model
     s.thread([=] { c.close(); });
     s.thread([=] { n->take(c.recv()); });
     s.at_end([=] { balance(c, *n); });
-  }));
+  });
 }
 
 // ---- Select --------------------------------------------------------------------------------
@@ -131,7 +124,7 @@ struct two_channels {
 
 TEST_CASE("model: select, a receive from either of two", "[model]") {
   const std::size_t capacity = GENERATE(0, 1);
-  check(m::explore({.preemptions = 1}, [=](m::scenario& s) {
+  m::check({.preemptions = 1}, [=](m::scenario& s) {
     auto w = std::make_shared<two_channels>(capacity);
     s.thread([w] {
       std::optional<int> v;
@@ -143,11 +136,11 @@ TEST_CASE("model: select, a receive from either of two", "[model]") {
     s.thread([w] { sender(0)(w->a, w->n); });
     s.thread([w] { sender(1)(w->b, w->n); });
     s.at_end([w] { w->balance_both(); });
-  }));
+  });
 }
 
 TEST_CASE("model: select, two that could meet in both directions meet once", "[model]") {
-  check(m::explore({.preemptions = 2}, [](m::scenario& s) {
+  m::check({.preemptions = 2}, [](m::scenario& s) {
     auto w = std::make_shared<two_channels>(0);
     s.thread([w] {
       std::optional<int> v;
@@ -165,12 +158,12 @@ TEST_CASE("model: select, two that could meet in both directions meet once", "[m
       w->balance_both();
       m::require(w->chosen[0] + w->chosen[1] == 1, "both sent, or both received");
     });
-  }));
+  });
 }
 
 TEST_CASE("model: select, a time-out races with a sender", "[model]") {
   const std::size_t capacity = GENERATE(0, 1);
-  check(m::explore({.preemptions = 2}, [=](m::scenario& s) {
+  m::check({.preemptions = 2}, [=](m::scenario& s) {
     auto w = std::make_shared<two_channels>(capacity);
     s.thread([w] {
       std::optional<int> v;
@@ -179,12 +172,12 @@ TEST_CASE("model: select, a time-out races with a sender", "[model]") {
     });
     s.thread([w] { impatient_sender(0)(w->a, w->n); });
     s.at_end([w] { w->balance_both(); });
-  }));
+  });
 }
 
 TEST_CASE("model: select, default is judged at one instant", "[model]") {
   // Each sends on its own channel and then looks at the other's first: not both find nothing.
-  check(m::explore({.preemptions = 3, .delayed_stores = 2}, [](m::scenario& s) {
+  m::check({.preemptions = 3, .delayed_stores = 2}, [](m::scenario& s) {
     auto w = std::make_shared<two_channels>(1);
     for (const int i : {0, 1}) {
       s.thread([w, i] {
@@ -193,11 +186,11 @@ TEST_CASE("model: select, default is judged at one instant", "[model]") {
       });
     }
     s.at_end([w] { m::require(w->chosen[0] == 0 || w->chosen[1] == 0, "both took default"); });
-  }));
+  });
 }
 
 TEST_CASE("model: select, closed while it waits", "[model]") {
-  check(m::explore({.preemptions = 1}, [](m::scenario& s) {
+  m::check({.preemptions = 1}, [](m::scenario& s) {
     auto w = std::make_shared<two_channels>(0);
     s.thread([w] {
       std::optional<int> v;
@@ -210,5 +203,5 @@ TEST_CASE("model: select, closed while it waits", "[model]") {
       if (w->b.send_until(1, soon) == chan_status::ok) ++w->n.sent[1];
     });
     s.at_end([w] { w->balance_both(); });
-  }));
+  });
 }

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace weft_model {
 
@@ -16,6 +17,7 @@ namespace {
 constexpr std::size_t stack_bytes = 256 << 10;
 constexpr std::size_t guard_bytes = 4096;
 constexpr unsigned most_idle_hours = 6;
+constexpr std::int64_t hour = 3'600'000'000'000;  // in nanoseconds
 
 // The compiler may not keep this: it differs from thread to thread of the model.
 [[gnu::noipa]] void** exception_globals() {
@@ -85,6 +87,7 @@ void engine::run_once() {
   failure_.clear();
   fences_ = {};
   depth_ = 0;
+  slices_ = 0;
   steps_ = preempted_ = delayed_ = timeouts_ = at_rest_ = idle_hours_ = 0;
   hours_ = 1;
   was_cut_ = false;
@@ -221,6 +224,9 @@ std::uint64_t engine::state_hash() {
     h = mix(h, t.hash);
     h = mix(h, t.flushes);
     h = mix(h, static_cast<std::uint64_t>(t.state) | enabled << 8 | t.buffer.size() << 16);
+    if (t.state == thread_state::spinning) {
+      h = mix(h, starved_by(t, t.spun_at[0]) | starved_by(t, t.spun_at[1]) << 8);
+    }
   }
   return h == 0 ? 1 : h;
 }
@@ -253,14 +259,30 @@ void engine::reschedule() {
   home_ = back.fctx;
 }
 
-bool engine::is_enabled(const model_thread& t) {
+bool engine::could_go_on(const model_thread& t) {
   if (t.state == thread_state::ready) return true;
   if (t.state != thread_state::spinning) return false;
   if (t.saw_hours >= 0 && t.saw_hours != hours_) return true;
-  for (const look& l : t.looks) {
-    if (cells_[l.address].last_write != l.last_write) return true;
+  return std::any_of(t.looks.begin(), t.looks.end(), [&](const look& l) {
+    return cells_[l.address].last_write != l.last_write;
+  });
+}
+
+// The threads that can go on and have not since then.
+unsigned engine::starved_by(const model_thread& spinning, std::uint64_t since) {
+  unsigned all = 0;
+  for (unsigned i = 0; i < threads_.size(); ++i) {
+    const model_thread& t = threads_[i];
+    if (&t != &spinning && t.last_ran < since && could_go_on(t)) all |= 1u << i;
   }
-  return false;
+  return all;
+}
+
+// Two that spin, each on what the other writes, must not keep the rest from going on for ever: who
+// has spun twice lets those run first who have not run meanwhile (as CHESS's fair schedules do).
+bool engine::is_enabled(const model_thread& t) {
+  if (!could_go_on(t)) return false;
+  return t.state == thread_state::ready || t.spun_at[0] == 0 || starved_by(t, t.spun_at[0]) == 0;
 }
 
 // Decides on next_; false and -1 when all have finished, on a failure, or when nothing new can come.
@@ -268,11 +290,13 @@ bool engine::pick_next() {
   for (;;) {
     option options[2 * most_threads];
     unsigned n = 0;
-    const bool goes_on = current_ >= 0 && is_enabled(self());
+    // Who spins leaves of its own accord.
+    const bool goes_on = current_ >= 0 && self().state == thread_state::ready;
     if (goes_on) options[n++] = {false, current()};
     const bool may_preempt = !goes_on || preempted_ < limits_.preemptions;
     for (unsigned i = 0; i < threads_.size() && may_preempt; ++i) {
-      if (static_cast<int>(i) != current_ && is_enabled(threads_[i])) options[n++] = {false, i};
+      if (goes_on && static_cast<int>(i) == current_) continue;
+      if (is_enabled(threads_[i])) options[n++] = {false, i};
     }
     const bool somebody = n != 0;
     for (unsigned i = 0; i < threads_.size(); ++i) {
@@ -319,6 +343,7 @@ bool engine::pick_next() {
     }
     if (goes_on && static_cast<int>(options[taken].thread) != current_) ++preempted_;
     t.state = thread_state::ready;
+    t.last_ran = ++slices_;
     next_ = static_cast<int>(options[taken].thread);
     return true;
   }
@@ -360,19 +385,21 @@ void engine::spin() {
     if (awaited && choose(2) == 0) flush(t);
   }
   me.state = thread_state::spinning;
+  me.spun_at[0] = std::exchange(me.spun_at[1], slices_);
   reschedule();
   me.looks.clear();
   me.saw_hours = -1;
 }
 
 std::int64_t engine::now() {
+  if (!is_inside()) return hours_ * hour;
   if (timeouts_ < limits_.timeouts && choose(2) == 1) {
     ++timeouts_;
     ++hours_;
   }
   self().hash = mix(self().hash, static_cast<std::uint64_t>(hours_));
   self().saw_hours = hours_;
-  return hours_ * 3'600'000'000'000;
+  return hours_ * hour;
 }
 
 bool engine::block(const std::uint64_t* address, std::uint64_t expected, bool may_time_out) {

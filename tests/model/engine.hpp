@@ -123,6 +123,8 @@ struct model_thread {
   bool timed_out = false;
   const void* waits_for = nullptr;
   list<buffered_store> buffer;
+  std::uint64_t last_ran = 0;    // in slices
+  std::uint64_t spun_at[2] = {}; // the last time but one, and the last
   list<look> looks;              // since its last spin
   std::int64_t saw_hours = -1;   // the clock, since then
   std::uint64_t hash = 0;        // its operations' places in the partial order
@@ -195,6 +197,8 @@ class engine {
   void go_to_engine();
   void reschedule();
   bool is_enabled(const model_thread&);
+  bool could_go_on(const model_thread&);
+  unsigned starved_by(const model_thread&, std::uint64_t since);
   bool pick_next();
   bool one_of_resting_times_out();
   unsigned pick_option(unsigned n);
@@ -223,6 +227,7 @@ class engine {
   list<choice> choices_;
   std::size_t depth_ = 0;
   unsigned steps_ = 0;
+  std::uint64_t slices_ = 0;     // times that a thread was chosen to go on
   unsigned preempted_ = 0;
   unsigned delayed_ = 0;
   unsigned timeouts_ = 0;

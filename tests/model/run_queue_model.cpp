@@ -3,9 +3,8 @@
 #include <memory>
 #include <vector>
 
-#include "model/explorer.hpp"
+#include "model/check.hpp"
 #include "sched/run_queue.hpp"
-#include "support/catch.hpp"
 
 namespace m = weft_model;
 using namespace weft::detail;
@@ -51,17 +50,11 @@ struct world {
   }
 };
 
-void check(const m::outcome& r) {
-  INFO(r.executions << " executions\n" << r.trace);
-  CHECK(r.failure == "");
-  CHECK(r.complete);
-}
-
 }  // namespace
 
 TEST_CASE("model: run queue, the owner works while a thief asks", "[model]") {
   has_membarrier = GENERATE(true, false);
-  check(m::explore({.preemptions = 2, .delayed_stores = 1}, [](m::scenario& s) {
+  m::check({.preemptions = 2, .delayed_stores = 1}, [](m::scenario& s) {
     auto w = std::make_shared<world>(2, 3);
     w->queue.push_fresh(w->s(0));
     w->queue.push_fresh(w->s(1));
@@ -77,12 +70,12 @@ TEST_CASE("model: run queue, the owner works while a thief asks", "[model]") {
       if (w->queue.steal(l)) w->note(l);
     });
     s.at_end([w] { w->check_at_end(); });
-  }));
+  });
 }
 
 TEST_CASE("model: run queue, the owner works while a thief takes by force", "[model]") {
   has_membarrier = GENERATE(true, false);
-  check(m::explore({.preemptions = 3, .delayed_stores = 1}, [](m::scenario& s) {
+  m::check({.preemptions = 3, .delayed_stores = 1}, [](m::scenario& s) {
     auto w = std::make_shared<world>(2, 1);
     w->queue.push_fresh(w->s(0));
     s.thread([w] {
@@ -95,12 +88,12 @@ TEST_CASE("model: run queue, the owner works while a thief takes by force", "[mo
       if (w->queue.take_by_force(l)) w->note(l);
     });
     s.at_end([w] { w->check_at_end(); });
-  }));
+  });
 }
 
 TEST_CASE("model: run queue, two thieves", "[model]") {
   has_membarrier = true;
-  check(m::explore({.preemptions = 2, .delayed_stores = 1}, [](m::scenario& s) {
+  m::check({.preemptions = 2, .delayed_stores = 1}, [](m::scenario& s) {
     auto w = std::make_shared<world>(0, 4);
     for (unsigned i = 0; i < 3; ++i) w->queue.push_fresh(w->s(i));
     s.thread([w] {
@@ -114,12 +107,12 @@ TEST_CASE("model: run queue, two thieves", "[model]") {
       });
     }
     s.at_end([w] { w->check_at_end(); });
-  }));
+  });
 }
 
 TEST_CASE("model: run queue, two thieves that use force", "[model]") {
   has_membarrier = GENERATE(true, false);
-  check(m::explore({.preemptions = 3, .delayed_stores = 1}, [](m::scenario& s) {
+  m::check({.preemptions = 3, .delayed_stores = 1}, [](m::scenario& s) {
     auto w = std::make_shared<world>(1, 1);
     w->queue.push_fresh(w->s(0));
     s.thread([w] { w->queue.push_woken(w->g(0)); });
@@ -130,5 +123,5 @@ TEST_CASE("model: run queue, two thieves that use force", "[model]") {
       });
     }
     s.at_end([w] { w->check_at_end(); });
-  }));
+  });
 }

@@ -6,12 +6,12 @@
 #include "base/futex.hpp"
 #include "park/coroutine.hpp"
 #include "sched/core.hpp"
-#include "sched/current.hpp"
-#include "weft/detail/clock.hpp"
+#include "weft/runtime.hpp"
 
 namespace weft {
 
-clock::time_point clock::now() noexcept { return time_point(duration(detail::steady_now())); }
+exit_guard::exit_guard() noexcept : goroutine_(0) {}
+exit_guard::~exit_guard() {}
 
 namespace detail {
 
@@ -19,14 +19,15 @@ std::atomic<bool> has_membarrier{true};  // a model chooses
 
 worker* current_worker() noexcept { return nullptr; }
 std::uint32_t thread_random_below(std::uint32_t n) noexcept { return weft_model::choose(n); }
+exception_globals* thread_exception_globals() noexcept {  // only to tell threads apart
+  static exception_globals all[weft_model::most_threads + 1];
+  return &all[weft_model::thread_number()];
+}
 
-runtime_core& current_core() { std::abort(); }
 goroutine* runtime_core::bind(worker*, seed*) noexcept { std::abort(); }
 void runtime_core::ready(goroutine*) noexcept { std::abort(); }
-void runtime_core::add_timer(timer_node&) noexcept { std::abort(); }
 void runtime_core::wake_searcher() noexcept { std::abort(); }
 void runtime_core::resume(suspension&, resume_order) noexcept { std::abort(); }
-bool timer_wheel::remove(timer_node&) noexcept { std::abort(); }
 coroutine_wait::coroutine_wait(async_state& state, std::coroutine_handle<>, const suspension_type&)
     : coroutine_wait(state) {
   std::abort();
