@@ -28,7 +28,7 @@ hosts=$(IFS=,; echo "${sshd_addresses[*]}")
 echo "\$ ssh-runner --host $hosts --script-file script.sh"
 status=0
 "$ssh_runner" --host "$hosts" --user "$sshd_user" --port "$sshd_port" --key "$dir/client_key" \
-  --known-hosts "$dir/known_hosts" --script-file "$dir/script.sh" --timeout 15s \
+  --known-hosts "$dir/known_hosts" --script-file "$dir/script.sh" --connect-timeout 15s --config none \
   --command-timeout 30s || status=$?
 echo "exit status $status: one command failed, as it should; the seven others ran to their end"
 [ "$status" -eq 1 ]

@@ -5,10 +5,11 @@
 #include <iostream>
 #include <weft/weft.hpp>
 
-#include "host_run.hpp"
-#include "printer.hpp"
-#include "result.hpp"
-#include "settings.hpp"
+#include "output/printer.hpp"
+#include "plan/plan.hpp"
+#include "run/host_run.hpp"
+#include "run/result.hpp"
+#include "settings/command_line.hpp"
 
 namespace {
 
@@ -21,13 +22,13 @@ struct report {
   std::string output_error;
 };
 
-report run_all(settings asked) {
+report run_all(const settings& asked, const plan& planned) {
   const auto shared =
-      std::make_shared<shared_state>(std::move(asked), handshakes_per_worker * weft::workers());
+      std::make_shared<shared_state>(asked, handshakes_per_worker * weft::workers());
   printer printing;
-  const weft::chan<void> fanout(shared->asked.fanout);
+  const weft::chan<void> fanout(asked.run.fanout);
   std::vector<weft::join_handle<result>> hosts;
-  for (const target& host : shared->asked.targets) {
+  for (const planned_host& host : planned.hosts) {
     fanout.send();  // takes a place; waits while all are taken
     hosts.push_back(weft::spawn([shared, fanout, &host, output = printing.input()] {
       result r = run_on(host, *shared, output);
@@ -50,18 +51,17 @@ void raise_descriptor_limit() {
 }
 
 int checked_main(int argc, char** argv) {
-  std::optional<settings> asked = read_command_line(argc, argv);
+  const std::optional<settings> asked = read_command_line(argc, argv);
   if (!asked) return 0;
-  if (!asked->check_host_keys)
-    std::cerr << "ssh-runner: --host-key-check=no: host keys are not checked; whoever sits between "
-                 "here and a host can read and change all of it, passwords too\n";
+  const plan planned = make_plan(*asked);
+  for (const std::string& warning : planned.warnings) std::cerr << "ssh-runner: " << warning << '\n';
   std::signal(SIGPIPE, SIG_IGN);  // libssh writes to its sockets without MSG_NOSIGNAL
   raise_descriptor_limit();
 
   const auto begin = weft::clock::now();
   // libssh's deepest call takes 22 KiB of stack here; there is room for other builds of it.
   const report all =
-      weft::run({.stack_size = 256 << 10}, [&] { return run_all(std::move(*asked)); });
+      weft::run({.stack_size = 256 << 10}, [&] { return run_all(*asked, planned); });
   print_summary(std::cerr, all.results, weft::clock::now() - begin);
   if (all.output_error.empty()) return exit_status(all.results);
   std::cerr << "ssh-runner: some output is lost: " << all.output_error << '\n';

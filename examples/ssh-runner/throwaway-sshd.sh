@@ -5,7 +5,8 @@
 #
 # An ordinary process of whoever calls it, on a free port, with keys of its own; it lets only that
 # user in, with the key DIR/client_key. Sets sshd_port, sshd_user, sshd_pid. DIR/known_hosts holds
-# its host key under all eight addresses, DIR/sshd.log what it says.
+# its host key under all eight addresses, DIR/sshd.log what it says. The commands' HOME is DIR: bash
+# reads ~/.bashrc for them, and whatever that does on some machine is not what is tried here.
 
 sshd_addresses=(127.0.0.{1..8})
 
@@ -74,6 +75,7 @@ MaxStartups 400
 MaxSessions 100
 PrintMotd no
 LogLevel VERBOSE
+SetEnv HOME="$dir"
 END
 }
 

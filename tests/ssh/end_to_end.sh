@@ -9,7 +9,7 @@ divisor=${SSH_TEST_DIVISOR:-1}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../../examples/ssh-runner/throwaway-sshd.sh
 . "$here/../../examples/ssh-runner/throwaway-sshd.sh"
-unset SSH_RUNNER_PASSWORD SSH_RUNNER_PASSPHRASE
+unset SSH_RUNNER_PASSWORD SSH_RUNNER_PASSPHRASE SSH_RUNNER_KEY SSH_RUNNER_INVENTORY SSH_AUTH_SOCK
 
 dir=$(mktemp -d)
 listener=
@@ -44,7 +44,7 @@ run() {
 # The same with what it takes to get in: known_hosts=FILE or key=FILE before it replace the right ones.
 way_in() {
   way=(--user "$sshd_user" --port "$sshd_port" --key "${key:-$dir/client_key}"
-    --known-hosts "${known_hosts:-$dir/known_hosts}")
+    --known-hosts "${known_hosts:-$dir/known_hosts}" --config none)
 }
 run_in() { way_in; run "${way[@]}" "$@"; }
 
@@ -83,25 +83,25 @@ usage_names_a_bad_option() {
   expect_status 2; expect_err_has '--fanout'
   run --host a --script true --port 70000
   expect_status 2; expect_err_has '--port'
-  run --host a --script true --timeout soon
-  expect_status 2; expect_err_has "--timeout: 'soon'"
-  run --host a --script true --timeout 0
-  expect_status 2; expect_err_has '--timeout'
+  run --host a --script true --connect-timeout soon
+  expect_status 2; expect_err_has "--connect-timeout: 'soon'"
+  run --host a --script true --connect-timeout 0
+  expect_status 2; expect_err_has '--connect-timeout'
   run --host a --script true --command-timeout -1
   expect_status 2; expect_err_has '--command-timeout'
   run --host a --script true --host-key-check maybe
   expect_status 2; expect_err_has '--host-key-check'
-  run --host a --script true --script-file x
-  expect_status 2; expect_err_has '--script'
-  run --host a b --script true
-  expect_status 2; expect_err_has 'b'
 }
 
 usage_names_a_bad_host() {
   run --host a,b:x,c --script true
   expect_status 2; expect_err_has "--host: bad host 'b:x'"
-  run --host a --host '' --script true
-  expect_status 2; expect_err_has "bad host ''"
+  run --host '' --script true
+  expect_status 2; expect_err_has 'no hosts are left'
+  run --host 'a[3-1]' --script true
+  expect_status 2; expect_err_has 'a[3-1]'; expect_err_has backwards
+  run --host @web --script true
+  expect_status 2; expect_err_has "no group 'web'"; expect_err_has --inventory
   printf 'web1\n\nweb2 # fine\nweb 3\n' > "$dir/hosts.txt"
   run --hosts-file "$dir/hosts.txt" --script true
   expect_status 2; expect_err_has "hosts.txt:4: bad host 'web 3'"
@@ -109,9 +109,9 @@ usage_names_a_bad_host() {
 
 usage_names_a_missing_file() {
   local option
-  for option in --hosts-file --key --known-hosts; do
+  for option in --hosts-file --key --known-hosts --inventory --config --password-file; do
     run --host a --script true "$option" "$dir/missing"
-    expect_status 2; expect_err_has "$option"; expect_err_has "$dir/missing"
+    expect_status 2; expect_err_has "$dir/missing"
   done
   run --host a --script-file "$dir/missing"
   expect_status 2; expect_err_has --script-file; expect_err_has "$dir/missing"
@@ -159,12 +159,56 @@ hosts_from_a_file_and_options() {
     '127.0.0.1: hello 127.0.0.2: hello 127.0.0.3: hello 127.0.0.4: hello ' ] || fail "wrong hosts"
 }
 
+hosts_from_ranges_and_stdin() {
+  run_in --host '127.0.0.[1-4/2],!127.0.0.3,-' --script 'echo hello' <<< '127.0.0.[5-6]'
+  expect_status 0; expect_err_has '3 hosts'
+  [ "$(sort "$dir/out" | tr '\n' ' ')" = \
+    '127.0.0.1: hello 127.0.0.5: hello 127.0.0.6: hello ' ] || fail "wrong hosts"
+  run_in --hosts-file - --exclude '*.2' --script 'echo hello' <<< "127.0.0.[1-2] user=$sshd_user"
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+hosts_from_an_inventory() {
+  cat > "$dir/inventory.yaml" <<END
+groups:
+  first: 127.0.0.[1-2]
+  all: {hosts: ["@first", 127.0.0.3], user: $sshd_user, port: $sshd_port, key: $dir/client_key}
+END
+  run --inventory "$dir/inventory.yaml" --known-hosts "$dir/known_hosts" --config none \
+    --host '@all' --exclude 127.0.0.1 hostname '>' /dev/null ';' echo hello
+  expect_status 0; expect_err_has '2 hosts'; expect_out_has '127.0.0.3: hello'
+}
+
+hosts_from_the_configuration() {
+  cat > "$dir/config" <<END
+Host one two
+  HostName 127.0.0.1
+Host two
+  HostName 127.0.0.2
+  HostKeyAlias 127.0.0.3
+Host *
+  User $sshd_user
+  Port $sshd_port
+  IdentityFile $dir/client_key
+  UserKnownHostsFile $dir/known_hosts
+Host proxied
+  ProxyCommand nc %h %p
+Match exec true
+  Port 1
+END
+  run --config "$dir/config" --host one,two -- echo hello
+  expect_status 0; expect_out_has 'one: hello'; expect_out_has 'two: hello'
+  expect_err_has "$dir/config:13: Match is not understood"
+  run --config "$dir/config" --host one,proxied -- echo hello
+  expect_status 2; expect_err_has "host 'proxied' has a ProxyCommand"
+}
+
 hosts_by_name() {
   echo "[localhost]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/localhost"
   known_hosts="$dir/localhost" run_in --host localhost --script 'echo hello'
   expect_status 0; expect_out 'localhost: hello'
   # A machine without a network may take long to say that it knows no such host.
-  run_in --timeout 90s --host no-such-host.invalid,127.0.0.1 --script 'echo hello'
+  run_in --connect-timeout 90s --host no-such-host.invalid,127.0.0.1 --script 'echo hello'
   expect_status 3; expect_out '127.0.0.1: hello'; expect_err_has 'no-such-host.invalid: resolve:'
 }
 
@@ -281,7 +325,7 @@ failures_of_a_command_that_writes_for_ever() {
 }
 
 failures_of_a_silent_host() {
-  run_in --host "127.0.0.1:$silent_port,127.0.0.2" --timeout 3s --script 'echo hello'
+  run_in --host "127.0.0.1:$silent_port,127.0.0.2" --connect-timeout 3s --script 'echo hello'
   expect_status 4; expect_out '127.0.0.2: hello'
   expect_err_has '127.0.0.1: handshake: time-out after 3 s'
 }

@@ -1,4 +1,4 @@
-#include "known_hosts.hpp"
+#include "connect/known_hosts.hpp"
 
 #include <sstream>
 

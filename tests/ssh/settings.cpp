@@ -1,6 +1,5 @@
-#include "settings.hpp"
-
-#include "result.hpp"
+#include "run/result.hpp"
+#include "settings/duration.hpp"
 #include "support/catch.hpp"
 
 using namespace ssh_runner;
@@ -13,8 +12,10 @@ TEST_CASE("durations") {
   CHECK(parse_duration("250ms") == 250ms);
   CHECK(parse_duration("2m") == 120s);
   CHECK(parse_duration("1h") == 1h);
+  CHECK(parse_duration("1h30m") == 90min);
+  CHECK(parse_duration("1m0.5s") == 60500ms);
   for (const char* bad :
-       {"", "s", "abc", "-1", "1x", "1s2", "1 s", "inf", "nan", "1e99", "9999999h"})
+       {"", "s", "abc", "-1", "1x", "1s2s3", "1..2", "1m2", "m1", "1 s", "inf", "nan", "1e99", "9999999h"})
     CHECK(parse_duration(bad) == std::nullopt);
 }
 

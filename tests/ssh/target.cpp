@@ -1,6 +1,9 @@
-#include "target.hpp"
+#include "hosts/target.hpp"
 
+#include <cstdlib>
 #include <sstream>
+
+#include "hosts/host_list.hpp"
 
 #include "support/catch.hpp"
 
@@ -8,7 +11,7 @@ using namespace ssh_runner;
 
 namespace {
 
-std::string shown(const target& t) { return t.user + '|' + t.host + '|' + std::to_string(t.port); }
+std::string shown(const target& t) { return t.said.user + '|' + t.host + '|' + std::to_string(t.said.port); }
 
 std::string refusal(const std::string& text) {
   try {
@@ -18,9 +21,18 @@ std::string refusal(const std::string& text) {
   }
 }
 
-std::vector<std::string> labels(std::vector<target> targets) {
+std::vector<target> listed(const std::string& text, const std::string& input = {}) {
+  const inventory none;
+  std::istringstream standard_input(input);
+  host_list list(none, standard_input);
+  list.add(text);
+  return list.targets();
+}
+
+std::vector<std::string> labels(const std::string& list) {
+  std::vector<target> targets = listed(list);
   for (target& t : targets)
-    if (t.port == 0) t.port = 22;
+    if (t.said.port == 0) t.said.port = 22;
   label_targets(targets);
   std::vector<std::string> result;
   for (const target& t : targets) result.push_back(t.label);
@@ -55,36 +67,38 @@ TEST_CASE("a bad host is named") {
   }
 }
 
-TEST_CASE("lists are split at commas") {
-  const auto targets = parse_target_list("a,b:22,c@[::1]:23");
-  REQUIRE(targets.size() == 3);
-  CHECK(shown(targets[2]) == "c|::1|23");
-  CHECK_THROWS_AS(parse_target_list("a,,b"), bad_target);
-  CHECK_THROWS_AS(parse_target_list(""), bad_target);
-}
-
-TEST_CASE("a file of hosts has comments and blank lines") {
-  std::istringstream file("# all of them\n\n  web1  # the first\r\nroot@web2:22");
-  const auto targets = read_targets(file, "hosts.txt");
-  REQUIRE(targets.size() == 2);
-  CHECK(shown(targets[0]) == "|web1|0");
-  CHECK(shown(targets[1]) == "root|web2|22");
-}
-
-TEST_CASE("a bad line of a file is named with its place") {
-  std::istringstream file("web1\nweb2:x\n");
-  CHECK_THROWS_WITH(read_targets(file, "hosts.txt"),
-                    "hosts.txt:2: bad host 'web2:x': the port must be a number from 1 to 65535");
-}
-
 TEST_CASE("labels say what is needed to tell hosts apart") {
-  CHECK(labels(parse_target_list("a,b,::1")) == strings{"a", "b", "[::1]"});
-  CHECK(labels(parse_target_list("a,a:2222,b")) == strings{"a:22", "a:2222", "b"});
-  CHECK(labels(parse_target_list("::1,[::1]:2222")) == strings{"[::1]:22", "[::1]:2222"});
-  CHECK(labels(parse_target_list("x@a,y@a")) == strings{"x@a", "y@a"});
-  CHECK(labels(parse_target_list("x@a:1,y@a:1,x@a:2")) == strings{"x@a:1", "y@a:1", "x@a:2"});
+  CHECK(labels("a,b,::1") == strings{"a", "b", "[::1]"});
+  CHECK(labels("a,a:2222,b") == strings{"a:22", "a:2222", "b"});
+  CHECK(labels("::1,[::1]:2222") == strings{"[::1]:22", "[::1]:2222"});
+  CHECK(labels("x@a,y@a") == strings{"x@a", "y@a"});
+  CHECK(labels("x@a:1,y@a:1,x@a:2") == strings{"x@a:1", "y@a:1", "x@a:2"});
 }
 
 TEST_CASE("a host that is given twice is one host") {
-  CHECK(labels(parse_target_list("a,b,a:22")) == strings{"a", "b"});
+  CHECK(labels("a,b,a:22") == strings{"a", "b"});
+}
+
+TEST_CASE("what is said of a host") {
+  host_attributes said;
+  ::setenv("SSH_PARTS_PASSWORD", "from the environment", 1);
+  said.set("user", "me");
+  said.set("port", "2222");
+  said.set("key", "a");
+  said.set("key", "b");
+  said.set("password_env", "SSH_PARTS_PASSWORD");
+  CHECK(said.port == 2222);
+  CHECK(said.keys == strings{"a", "b"});
+  CHECK(said.password->reveal() == "from the environment");
+  CHECK_THROWS_AS(said.set("colour", "red"), bad_target);
+  CHECK_THROWS_AS(said.set("port", "0"), bad_target);
+  CHECK_THROWS_AS(said.set("password_env", "SSH_PARTS_NO_SUCH_VARIABLE"), bad_target);
+  CHECK_THROWS_AS(said.set("password_file", "no such file"), bad_target);
+
+  host_attributes other;
+  other.user = "you";
+  other.jump = "gate";
+  said.complete_with(other);
+  CHECK(said.user == "me");
+  CHECK(said.jump == "gate");
 }

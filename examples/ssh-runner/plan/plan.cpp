@@ -1,0 +1,277 @@
+#include "plan/plan.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iostream>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "hosts/host_list.hpp"
+#include "hosts/host_pattern.hpp"
+#include "hosts/ssh_config.hpp"
+#include "plan/account.hpp"
+
+namespace ssh_runner {
+namespace {
+
+constexpr duration usual_connect_timeout = std::chrono::seconds(15);
+constexpr std::size_t longest_chain = 8;
+
+class planner {
+ public:
+  planner(const settings& asked)
+      : asked_(asked),
+        me_(current_account()),
+        config_(me_.home, me_.name),
+        keys_(asked.login.passphrase),
+        jump_keys_(asked.jump_login.passphrase) {}
+
+  plan make();
+
+ private:
+  void read_config();
+  std::vector<target> list_targets();
+  endpoint make_endpoint(const target& t, const login_settings& login, key_ring& keys);
+  credentials make_credentials(const target& t, const host_config& config,
+                               const login_settings& login, key_ring& keys);
+  host_key_rule make_rule(const endpoint& to, const target& t, const host_config& config,
+                          bool is_jump);
+  std::shared_ptr<const known_hosts> read_known_hosts(const std::vector<std::string>& files);
+  std::vector<std::string> jumps_of(const target& t, const host_config& config) const;
+  std::shared_ptr<const endpoint> make_chain(const std::vector<std::string>& jumps);
+
+  const settings& asked_;
+  account me_;
+  ssh_config config_;
+  key_ring keys_, jump_keys_;
+  shared_key key_text_, jump_key_text_;
+  std::map<std::vector<std::string>, std::shared_ptr<const known_hosts>> known_hosts_;
+  std::map<std::vector<std::string>, std::shared_ptr<const endpoint>> chains_;
+  std::size_t making_chain_ = 0;  // how deep make_chain is in itself
+  std::set<std::string> notes_;  // about keys that are not used
+  plan result_;
+};
+
+void planner::read_config() {
+  try {
+    if (asked_.hosts.ssh_config == "none") return;
+    if (!asked_.hosts.ssh_config.empty()) {
+      config_.read(std::filesystem::path(asked_.hosts.ssh_config), true);
+    } else {
+      if (!me_.home.empty()) config_.read(me_.ssh_dir() / "config");
+      config_.read(std::filesystem::path("/etc/ssh/ssh_config"));
+    }
+  } catch (const bad_config& error) {
+    throw usage_error(error.what());
+  }
+  result_.warnings = config_.warnings();
+}
+
+std::vector<target> planner::list_targets() {
+  const host_settings& asked = asked_.hosts;
+  const char* option = "--inventory";
+  try {
+    inventory known;
+    if (!asked.inventory.empty()) known = read_inventory(asked.inventory);
+    host_list list(known, std::cin);
+    option = "--host";
+    for (const std::string& text : asked.lists) list.add(text);
+    option = "--hosts-file";
+    for (const std::string& file : asked.files) list.add_file(file);
+    option = "--exclude";
+    for (const std::string& text : asked.excluded) list.exclude(text);
+    return list.targets();
+  } catch (const std::invalid_argument& error) {
+    throw usage_error(fmt::format("{}: {}", option, error.what()));
+  }
+}
+
+plan planner::make() {
+  read_config();
+  std::vector<target> targets = list_targets();
+  if (targets.empty())
+    throw usage_error(asked_.hosts.lists.empty() && asked_.hosts.files.empty()
+                          ? "no hosts: give --host or --hosts-file"
+                          : "no hosts are left");
+  for (target& t : targets) {
+    const host_config config = config_.look_up(t.host, t.said.user);
+    if (t.said.user.empty()) t.said.user = asked_.hosts.user;
+    if (t.said.user.empty()) t.said.user = config.user.value_or(me_.name);
+    if (t.said.user.empty()) throw usage_error("no user for host '" + t.host + "': give --user");
+    if (t.said.port == 0) t.said.port = asked_.hosts.port;
+    if (t.said.port == 0) t.said.port = config.port.value_or(22);
+  }
+  label_targets(targets);
+  result_.hosts.reserve(targets.size());
+  bool unchecked = false;
+  for (const target& t : targets) {
+    endpoint to = make_endpoint(t, asked_.login, keys_);
+    const host_config config = config_.look_up(t.host, t.said.user);
+    const std::vector<std::string> jumps = jumps_of(t, config);
+    if (config.proxy_command && *config.proxy_command != "none" && jumps.empty())
+      throw usage_error("host '" + t.host +
+                        "' has a ProxyCommand in the configuration, which is not supported: give "
+                        "--jump or use ProxyJump");
+    to.via = make_chain(jumps);
+    if (to.via || !to.host_key.fingerprint.empty() ||
+        to.host_key.check == host_key_check::accept_new)
+      throw usage_error("jump hosts, fingerprints and accept-new do not work yet: host " + t.host);
+    result_.hosts.push_back({t.label, std::make_shared<const endpoint>(std::move(to))});
+  }
+  for (const planned_host& host : result_.hosts)
+    for (const endpoint* e = host.to.get(); e != nullptr; e = e->via.get())
+      unchecked |= e->host_key.check == host_key_check::no && e->host_key.fingerprint.empty();
+  if (unchecked)
+    result_.warnings.emplace_back(
+        "host keys are not checked; whoever sits between here and a host can read and change all of "
+        "it, passwords too");
+  return std::move(result_);
+}
+
+// Of the user and port of `t` those that are empty are looked up.
+endpoint planner::make_endpoint(const target& t, const login_settings& login, key_ring& keys) {
+  const host_config config = config_.look_up(t.host, t.said.user);
+  endpoint to;
+  to.name = t.host;
+  to.address = config.host_name.value_or(t.host);
+  to.user = !t.said.user.empty() ? t.said.user : config.user.value_or(me_.name);
+  to.port = t.said.port != 0 ? t.said.port : config.port.value_or(22);
+  to.login = make_credentials(t, config, login, keys);
+  to.host_key = make_rule(to, t, config, &login == &asked_.jump_login);
+  to.connect_timeout = asked_.times.connect.value_or(
+      config.connect_timeout && config.connect_timeout->count() > 0 ? *config.connect_timeout
+                                                                    : usual_connect_timeout);
+  return to;
+}
+
+credentials planner::make_credentials(const target& t, const host_config& config,
+                                      const login_settings& login, key_ring& keys) {
+  credentials result;
+  result.password = t.said.password ? t.said.password : login.password;
+  result.use_agent = login.use_agent && config.identity_agent != "none";
+  result.identities_only = login.identities_only || config.identities_only.value_or(false);
+
+  const auto need = [&](const shared_key& key) {
+    if (!key->key && !key->public_part)
+      throw usage_error(key->name + ": " +
+                        (key->problem.empty() ? "there is no such key" : key->problem));
+    if (!key->key && !result.use_agent) throw usage_error(key->name + ": " + key->problem);
+    result.keys.push_back(key);
+  };
+  const auto use_if_there = [&](const shared_key& key) {
+    if (key->key || key->public_part) result.keys.push_back(key);
+    if (!key->problem.empty() && notes_.insert(key->name).second)
+      result_.warnings.push_back(key->name + ": not used: " + key->problem);
+  };
+
+  shared_key& text = &keys == &keys_ ? key_text_ : jump_key_text_;
+  if (login.key_text && !text) text = keys.parse(*login.key_text, "the key in the environment");
+  if (!t.said.keys.empty() || !login.key_files.empty() || text) {
+    for (const std::string& file : t.said.keys.empty() ? login.key_files : t.said.keys)
+      need(keys.load(file));
+    if (text && t.said.keys.empty()) need(text);
+  } else if (!config.identity_files.empty()) {
+    for (const std::string& file : config.identity_files)
+      if (file != "none") use_if_there(keys.load(file));
+  } else if (!result.password && !me_.home.empty()) {
+    for (const char* name : {"id_ed25519", "id_ecdsa", "id_rsa"})
+      use_if_there(keys.load(me_.ssh_dir() / name));
+  }
+  return result;
+}
+
+host_key_rule planner::make_rule(const endpoint& to, const target& t, const host_config& config,
+                                 bool is_jump) {
+  host_key_rule rule;
+  rule.name = config.host_key_alias.value_or(to.address);
+  rule.fingerprint = t.said.fingerprint;
+  if (rule.fingerprint.empty())
+    rule.fingerprint =
+        is_jump ? asked_.host_keys.jump_fingerprint : asked_.host_keys.fingerprint;
+  const std::string strict = config.strict_host_key_checking.value_or("yes");
+  rule.check = asked_.host_keys.check.value_or(strict == "accept-new" ? host_key_check::accept_new
+                                               : strict == "no" || strict == "off"
+                                                   ? host_key_check::no
+                                                   : host_key_check::yes);
+  if (rule.check == host_key_check::no || !rule.fingerprint.empty()) return rule;
+
+  std::vector<std::string> files = asked_.host_keys.known_hosts;
+  if (files.empty()) {
+    files = config.known_hosts_files;
+    if (files.empty() && !me_.home.empty()) files = {(me_.ssh_dir() / "known_hosts").string()};
+    const auto& global = config.global_known_hosts_files;
+    if (global.empty())
+      files.emplace_back("/etc/ssh/ssh_known_hosts");
+    else
+      files.insert(files.end(), global.begin(), global.end());
+  }
+  rule.known = read_known_hosts(files);
+  return rule;
+}
+
+std::shared_ptr<const known_hosts> planner::read_known_hosts(const std::vector<std::string>& files) {
+  auto& known = known_hosts_[files];
+  if (!known) {
+    auto read = std::make_shared<known_hosts>();
+    for (const std::string& file : files)
+      if (file != "none") read->read(std::filesystem::path(file));
+    known = std::move(read);
+  }
+  return known;
+}
+
+std::vector<std::string> planner::jumps_of(const target& t, const host_config& config) const {
+  if (t.said.jump) return *t.said.jump == "none" ? std::vector<std::string>{}
+                                                 : split_host_list(*t.said.jump);
+  if (!asked_.hosts.jump.empty()) return asked_.hosts.jump;
+  if (!config.proxy_jump || *config.proxy_jump == "none") return {};
+  return split_host_list(*config.proxy_jump);
+}
+
+// The last of them, with those before it behind. Chains with the same beginning share it, so that
+// each jump host is one endpoint, and later one connection.
+std::shared_ptr<const endpoint> planner::make_chain(const std::vector<std::string>& jumps) {
+  if (jumps.empty()) return nullptr;
+  auto& known = chains_[jumps];
+  if (known) return known;
+  if (jumps.size() > longest_chain || ++making_chain_ > longest_chain)
+    throw usage_error("more than 8 jump hosts, one behind the other: is there a circle?");
+  target t;
+  try {
+    t = parse_target(jumps.back());
+  } catch (const bad_target& error) {
+    throw usage_error(std::string("jump host: ") + error.what());
+  }
+  endpoint to = make_endpoint(t, asked_.jump_login, jump_keys_);
+  std::vector<std::string> before(jumps.begin(), jumps.end() - 1);
+  if (before.empty() && asked_.hosts.jump.empty()) {
+    // The first of the chain may have jump hosts of its own in the configuration.
+    before = jumps_of(t, config_.look_up(t.host, t.said.user));
+    if (!before.empty()) {
+      std::vector<std::string> all = before;
+      all.push_back(jumps.back());
+      known = make_chain(all);
+      --making_chain_;
+      return known;
+    }
+  }
+  to.via = make_chain(before);
+  known = std::make_shared<const endpoint>(std::move(to));
+  --making_chain_;
+  return known;
+}
+
+}  // namespace
+
+std::string endpoint::described() const {
+  const std::string host = address.find(':') == std::string::npos ? address : '[' + address + ']';
+  std::string text = fmt::format("{}@{}:{}", user, host, port);
+  if (via) text += " through " + via->described();
+  return text;
+}
+
+plan make_plan(const settings& asked) { return planner(asked).make(); }
+
+}  // namespace ssh_runner

@@ -1,0 +1,27 @@
+// What is going to be done: every host with how to reach it. All files are read by then, nothing is
+// contacted yet.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "plan/endpoint.hpp"
+#include "settings/settings.hpp"
+
+namespace ssh_runner {
+
+struct planned_host {
+  std::string label;  // what stands in front of its output
+  std::shared_ptr<const endpoint> to;
+};
+
+struct plan {
+  std::vector<planned_host> hosts;
+  std::vector<std::string> warnings;
+};
+
+// Throws usage_error.
+plan make_plan(const settings&);
+
+}  // namespace ssh_runner
