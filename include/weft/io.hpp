@@ -4,7 +4,6 @@
 #include <sys/types.h>
 
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -13,44 +12,10 @@
 #include <string_view>
 #include <utility>
 
-#include <weft/context.hpp>
-#include <weft/detail/clock.hpp>
+#include <weft/detail/async_descriptor.hpp>
+#include <weft/wait_limit.hpp>
 
 namespace weft {
-
-/// How long one call may wait, made from what you have. Default: for ever.
-class wait_limit {
- public:
-  /// For ever.
-  wait_limit() noexcept : limit_(detail::deadline::never()) {}
-  /// So long from now.
-  template <class Rep, class Period>
-  wait_limit(std::chrono::duration<Rep, Period> d) : limit_(detail::deadline_after(d)) {}
-  /// Until then: one point for a whole exchange.
-  template <class Duration>
-  wait_limit(std::chrono::time_point<clock, Duration> at) noexcept
-      : limit_(detail::deadline_at(at)) {}
-
-  /// Until the context is done: `cancelled`, or `timeout` if it was its deadline. What is ready is
-  /// done all the same.
-  wait_limit(context ctx) noexcept
-      : limit_(detail::deadline::never()), context_(std::move(ctx)) {}
-  /// For weft itself.
-  detail::deadline get() const noexcept { return limit_; }
-  /// For weft itself.
-  const context& ends_with() const noexcept { return context_; }
-
- private:
-  detail::deadline limit_;
-  context context_;
-};
-
-/// How a wait for a descriptor ended.
-enum class wait_status {
-  ready,     ///< the next call will not block
-  timeout,   ///< the limit came first, or its context's deadline
-  cancelled  ///< by its context or by cancel_waits()
-};
 
 /// Waits until reading from fd (writing to it) would not block. Hang-up and error are ready, too:
 /// the next read reports them. Regular files are always ready. Any number may wait at once; between
@@ -59,12 +24,17 @@ enum class wait_status {
 wait_status wait_readable(int fd, wait_limit limit = {});
 /// The same for writing.
 wait_status wait_writable(int fd, wait_limit limit = {});
+/// For a coroutine: `co_await async_wait_readable(fd, limit)` is wait_readable(). Any coroutine may
+/// await it, once.
+inline auto async_wait_readable(int fd, wait_limit limit = {}) noexcept {
+  return detail::async_readiness(fd, false, std::move(limit));
+}
+/// The same for writing.
+inline auto async_wait_writable(int fd, wait_limit limit = {}) noexcept {
+  return detail::async_readiness(fd, true, std::move(limit));
+}
 /// Whoever waits on fd gets `cancelled`: call it before a library closes fd. Never waits.
 void cancel_waits(int fd);
-
-namespace detail {
-struct descriptor_use;
-}
 
 /// Owns a descriptor: pipe end, terminal, socket, regular file. Move-only. One goroutine may read
 /// while another writes and a third closes it.
@@ -105,6 +75,26 @@ class file_descriptor {
   void write(std::string_view from, wait_limit limit = {});
   /// Writes at least one byte, and says how many.
   std::size_t write_some(std::span<const std::byte> from, wait_limit limit = {});
+
+  /// For a coroutine: `co_await d.async_read(into, limit)` is read(). Any coroutine may await it,
+  /// once; the bytes and the descriptor must live until then. Where a regular file has to be waited
+  /// for, the goroutine waits that the coroutine runs on.
+  auto async_read(std::span<std::byte> into, wait_limit limit = {}) noexcept {
+    return detail::async_read_some(*this, into, std::move(limit));
+  }
+  /// As read_full().
+  auto async_read_full(std::span<std::byte> into, wait_limit limit = {}) noexcept {
+    return detail::async_read_filling(*this, into, std::move(limit));
+  }
+  /// As write().
+  auto async_write(std::span<const std::byte> from, wait_limit limit = {}) noexcept {
+    return detail::async_write_all(*this, from, std::move(limit));
+  }
+  /// The same for text, which must live until then.
+  auto async_write(std::string_view from, wait_limit limit = {}) noexcept {
+    return async_write(std::as_bytes(std::span(from)), std::move(limit));
+  }
+
   /// Closes it and wakes who waits on it. A second close does nothing.
   void close();
   /// The number, -1 when closed.
@@ -119,6 +109,7 @@ class file_descriptor {
 
  private:
   friend struct detail::descriptor_use;
+  friend class detail::async_operation;
   static constexpr std::uint32_t closing = 0x80000000;
   void finish_close(int fd) noexcept;
 

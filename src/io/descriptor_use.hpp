@@ -34,6 +34,9 @@ struct descriptor_use {
 
   // Until it is ready. Throws at the limit, when cancelled, when it is closed.
   void wait(bool to_write, const wait_limit& limit);
+  // Throws unless ready.
+  void check(wait_status);
+  [[noreturn]] void fail(int error) { fail_descriptor(error, what, fd); }
   // Tries and waits until `attempt`, which gives what result_of gives, does not say that it would
   // block; other errors are thrown.
   template <class Attempt>
@@ -44,12 +47,18 @@ struct descriptor_use {
       if (n == -EAGAIN) {
         wait(to_write, limit);
       } else if (n != -EINTR) {
-        fail_descriptor(static_cast<int>(-n), what, fd);
+        fail(static_cast<int>(-n));
       }
     }
   }
+  // Without waiting: what result_of gives. What is held comes first.
+  ssize_t read_now(std::span<std::byte> into);
+  ssize_t write_now(std::span<const std::byte> from) noexcept;
   std::size_t read(std::span<std::byte> into, const wait_limit& limit);
   std::size_t write_some(std::span<const std::byte> from, const wait_limit& limit);
+
+  // Says when it is being closed: see descriptor_wait::begin.
+  const std::atomic<std::uint32_t>& users() const noexcept { return of.users_; }
 
   file_descriptor& of;
   const char* what;

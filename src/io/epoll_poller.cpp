@@ -44,14 +44,11 @@ enum class event : std::uint8_t { read, write };
 
 constexpr std::uint32_t ended = claim_case + 1;  // claim: the wait's context is done
 
-[[noreturn]] void fail(const char* what, int fd) {
-  throw std::system_error(last_error(), std::generic_category(),
-                          std::string("weft: ") + what + " (descriptor " + std::to_string(fd) + ")");
-}
-
 class epoll_poller;
 
-struct entry {
+}  // namespace
+
+struct descriptor_entry {
   spin_lock lock;
   int fd = -1;
   std::uint32_t epoch = 0;
@@ -60,6 +57,14 @@ struct entry {
   node_list writers;
   node_list& list(event e) noexcept { return e == event::read ? readers : writers; }
 };
+using entry = descriptor_entry;
+
+namespace {
+
+[[noreturn]] void fail(const char* what, int fd) {
+  throw std::system_error(last_error(), std::generic_category(),
+                          std::string("weft: ") + what + " (descriptor " + std::to_string(fd) + ")");
+}
 
 constinit spin_lock pollers_lock;
 constinit epoll_poller* pollers = nullptr;
@@ -261,18 +266,6 @@ epoll_poller& poller_of(runtime_core& core) noexcept {
   return static_cast<epoll_poller&>(*core.descriptors());
 }
 
-// The locks that the commit of a wait lets go.
-struct wait_locks {
-  entry* e;
-  cancelable_state* ends_with;  // may be null
-};
-
-void unlock_wait(void* argument) {
-  const wait_locks locks = *static_cast<wait_locks*>(argument);
-  if (locks.ends_with != nullptr) locks.ends_with->lock.unlock();
-  locks.e->lock.unlock();
-}
-
 wait_status status_of(context_error error) noexcept {
   return error == context_error::deadline_exceeded ? wait_status::timeout : wait_status::cancelled;
 }
@@ -283,68 +276,6 @@ int poll_now(int fd, event what) noexcept {
   const int n = ::poll(&p, 1, 0);
   if (n > 0 && (p.revents & POLLNVAL) != 0) return -1;
   return n > 0 ? 1 : 0;
-}
-
-wait_status wait_for(int fd, event what, const wait_limit& given,
-                     const std::atomic<std::uint32_t>* closing) {
-  const deadline limit = given.get();
-  cancelable_state* ends_with = context_access::canceler(given.ends_with());
-  const int ready = fd < 0 ? -1 : poll_now(fd, what);
-  if (ready > 0) return wait_status::ready;
-  if (ready < 0) {
-    *thread_errno() = EBADF;
-    fail(what == event::read ? "wait_readable" : "wait_writable", fd);
-  }
-  if (limit.is_none() || (!limit.is_never() && steady_now() >= limit.at)) return wait_status::timeout;
-  if (ends_with != nullptr && ends_with->error() != context_error::none) {
-    return status_of(ends_with->error());
-  }
-  wait_scope scope(what == event::read ? "descriptor to be readable" : "descriptor to be writable");
-  scope.check_exit();
-  epoll_poller& poller = poller_of(current_core());
-  entry& e = poller.entry_of(fd);
-  wait_node node;
-  node.owner = scope.who();
-  e.lock.lock();
-  // Who closes sets the flag and then takes this lock to cancel.
-  if (closing != nullptr && (closing->load(std::memory_order_acquire) & closing_bit) != 0) {
-    e.lock.unlock();
-    return wait_status::cancelled;
-  }
-  switch (poller.add_locked(e, what, node)) {
-    case epoll_poller::armed::waits: break;
-    case epoll_poller::armed::always_ready: e.lock.unlock(); return wait_status::ready;
-    case epoll_poller::armed::failed:
-      const int error = last_error();
-      e.lock.unlock();
-      *thread_errno() = error;
-      fail(what == event::read ? "wait_readable" : "wait_writable", fd);
-  }
-  wait_node end_node;
-  end_node.owner = node.owner;
-  end_node.index = ended - claim_case;
-  if (ends_with != nullptr) {
-    if (!lock_unless_done(*ends_with)) {
-      poller.remove_locked(e, what, node);
-      e.lock.unlock();
-      return status_of(ends_with->error());
-    }
-    ends_with->waits.push_back(&end_node);
-  }
-  wait_locks locks{&e, ends_with};
-  const std::uint32_t won = scope.park(&unlock_wait, &locks, limit);
-  if (won != claim_case && won != claim_cancelled) {
-    std::lock_guard guard(e.lock);
-    poller.remove_locked(e, what, node);
-  }
-  if (ends_with != nullptr && won != ended) unlink_wait(*ends_with, end_node);
-  wait_scope::rethrow(won);
-  switch (won) {
-    case claim_case: return wait_status::ready;
-    case claim_cancelled: return wait_status::cancelled;
-    case ended: return status_of(ends_with->error());
-    default: return wait_status::timeout;
-  }
 }
 
 // A descriptor as a case of a select.
@@ -394,18 +325,108 @@ case_source& writable_source() noexcept {
   return source;
 }
 
+std::optional<wait_status> descriptor_wait::without_waiting(const wait_limit& given) const {
+  const event what = to_write_ ? event::write : event::read;
+  const int ready = fd_ < 0 ? -1 : poll_now(fd_, what);
+  if (ready > 0) return wait_status::ready;
+  if (ready < 0) {
+    *thread_errno() = EBADF;
+    fail(to_write_ ? "wait_writable" : "wait_readable", fd_);
+  }
+  const deadline limit = given.get();
+  if (limit.is_none() || (!limit.is_never() && steady_now() >= limit.at)) return wait_status::timeout;
+  const cancelable_state* ends_with = context_access::canceler(given.ends_with());
+  if (ends_with != nullptr && ends_with->error() != context_error::none) {
+    return status_of(ends_with->error());
+  }
+  return {};
+}
+
+std::optional<wait_status> descriptor_wait::begin(runtime_core& core, waiter* who,
+                                                  const wait_limit& limit,
+                                                  const std::atomic<std::uint32_t>* closing) {
+  const event what = to_write_ ? event::write : event::read;
+  epoll_poller& poller = poller_of(core);
+  entry& e = poller.entry_of(fd_);
+  entry_ = &e;
+  ends_with_ = context_access::canceler(limit.ends_with());
+  node_.owner = end_node_.owner = who;
+  end_node_.index = ended - claim_case;
+  e.lock.lock();
+  // Who closes sets the flag and then takes this lock to cancel.
+  if (closing != nullptr && (closing->load(std::memory_order_acquire) & closing_bit) != 0) {
+    e.lock.unlock();
+    return wait_status::cancelled;
+  }
+  switch (poller.add_locked(e, what, node_)) {
+    case epoll_poller::armed::waits: break;
+    case epoll_poller::armed::always_ready: e.lock.unlock(); return wait_status::ready;
+    case epoll_poller::armed::failed:
+      const int error = last_error();
+      e.lock.unlock();
+      *thread_errno() = error;
+      fail(to_write_ ? "wait_writable" : "wait_readable", fd_);
+  }
+  if (ends_with_ != nullptr) {
+    if (!lock_unless_done(*ends_with_)) {
+      poller.remove_locked(e, what, node_);
+      e.lock.unlock();
+      return status_of(ends_with_->error());
+    }
+    ends_with_->waits.push_back(&end_node_);
+  }
+  return {};
+}
+
+// It may be gone as soon as the first lock is.
+void descriptor_wait::unlock(void* argument) noexcept {
+  auto* self = static_cast<descriptor_wait*>(argument);
+  descriptor_entry* const e = self->entry_;
+  cancelable_state* const ends_with = self->ends_with_;
+  order_before(self);  // who polls is blind for TSan, so the lock does not say it
+  if (ends_with != nullptr) ends_with->lock.unlock();
+  e->lock.unlock();
+}
+
+void descriptor_wait::unlink(std::uint32_t won) noexcept {
+  order_after(this);
+  if (won != claim_case && won != claim_cancelled) {
+    std::lock_guard guard(entry_->lock);
+    entry_->home->remove_locked(*entry_, to_write_ ? event::write : event::read, node_);
+  }
+  if (ends_with_ != nullptr && won != ended) unlink_wait(*ends_with_, end_node_);
+}
+
+wait_status descriptor_wait::end(std::uint32_t won) noexcept {
+  unlink(won);
+  switch (won) {
+    case claim_case: return wait_status::ready;
+    case claim_cancelled: return wait_status::cancelled;
+    case ended: return status_of(ends_with_->error());
+    default: return wait_status::timeout;
+  }
+}
+
 wait_status wait_descriptor(int fd, bool to_write, const wait_limit& limit,
                             const std::atomic<std::uint32_t>* closing) {
-  return wait_for(fd, to_write ? event::write : event::read, limit, closing);
+  descriptor_wait w(fd, to_write);
+  if (const auto status = w.without_waiting(limit)) return *status;
+  wait_scope scope(w.what());
+  scope.check_exit();
+  if (const auto status = w.begin(current_core(), scope.who(), limit, closing)) return *status;
+  const std::uint32_t won = scope.park(&descriptor_wait::unlock, &w, limit.get());
+  const wait_status status = w.end(won);
+  wait_scope::rethrow(won);
+  return status;
 }
 
 }  // namespace detail
 
 wait_status wait_readable(int fd, wait_limit limit) {
-  return detail::wait_for(fd, detail::event::read, limit, nullptr);
+  return detail::wait_descriptor(fd, false, limit, nullptr);
 }
 wait_status wait_writable(int fd, wait_limit limit) {
-  return detail::wait_for(fd, detail::event::write, limit, nullptr);
+  return detail::wait_descriptor(fd, true, limit, nullptr);
 }
 
 void cancel_waits(int fd) {

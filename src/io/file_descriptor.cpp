@@ -166,27 +166,39 @@ descriptor_use::~descriptor_use() {
 }
 
 void descriptor_use::wait(bool to_write, const wait_limit& limit) {
-  switch (wait_descriptor(fd, to_write, limit, &of.users_)) {
+  check(wait_descriptor(fd, to_write, limit, &of.users_));
+}
+
+void descriptor_use::check(wait_status status) {
+  switch (status) {
     case wait_status::ready: return;
-    case wait_status::timeout: fail_descriptor(ETIMEDOUT, what, fd);
+    case wait_status::timeout: fail(ETIMEDOUT);
     case wait_status::cancelled: break;
   }
   const bool closed = (of.users_.load(std::memory_order_acquire) & closing_bit) != 0;
-  fail_descriptor(closed ? EBADF : ECANCELED, what, fd);
+  fail(closed ? EBADF : ECANCELED);
 }
 
-std::size_t descriptor_use::read(std::span<std::byte> into, const wait_limit& limit) {
+ssize_t descriptor_use::read_now(std::span<std::byte> into) {
   if (!of.held_.empty()) {
     const std::size_t n = std::min(into.size(), of.held_.size());
     std::memcpy(into.data(), of.held_.data(), n);
     of.held_.erase(0, n);
-    return n;
+    return static_cast<ssize_t>(n);
   }
-  return until_done(false, limit, [&] { return try_read(fd, kind, into); });
+  return try_read(fd, kind, into);
+}
+
+ssize_t descriptor_use::write_now(std::span<const std::byte> from) noexcept {
+  return try_write(fd, kind, from);
+}
+
+std::size_t descriptor_use::read(std::span<std::byte> into, const wait_limit& limit) {
+  return until_done(false, limit, [&] { return read_now(into); });
 }
 
 std::size_t descriptor_use::write_some(std::span<const std::byte> from, const wait_limit& limit) {
-  return until_done(true, limit, [&] { return try_write(fd, kind, from); });
+  return until_done(true, limit, [&] { return write_now(from); });
 }
 
 }  // namespace detail

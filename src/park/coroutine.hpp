@@ -54,6 +54,7 @@ class coroutine_wait {
   // Whether the run has ended: then the co_await throws. Returns when all waits are decided.
   bool must_exit() const noexcept;
   waiter* who() noexcept { return &suspension_.wait(); }
+  runtime_core& core() noexcept { return *suspension_.core; }
   // Opens the claim word, arms the timer and lets go of the locks.
   void commit(wait_scope::unlock_function unlock, void* argument, timer_node* timer) noexcept;
   // Lets the others go first and then goes on, with claim_timeout.
