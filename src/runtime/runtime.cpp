@@ -139,6 +139,7 @@ runtime_core& start_core(const options& o, bool (*on_deadlock)(runtime_core&) = 
   [[maybe_unused]] static const bool prepared = [] {
     prepare_barriers();
     install_terminate_handler();
+    install_overflow_report();
     return true;
   }();
   const options resolved = resolve(o);

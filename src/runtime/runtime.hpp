@@ -28,6 +28,9 @@ extern std::atomic<std::size_t> dropped_exceptions;
 void report_uncaught(const options&, std::exception_ptr, std::string_view goroutine) noexcept;
 void install_terminate_handler() noexcept;
 void dump_to_stderr() noexcept;
+// Once and for ever: handlers of SIGSEGV and SIGBUS that say whose stack was too small, and pass on
+// what is none of weft's to those that were there.
+void install_overflow_report() noexcept;
 
 // While anybody asks, SIGQUIT prints the dump. Throws std::system_error.
 void ask_for_dumps();

@@ -9,6 +9,8 @@
 
 #include <sys/mman.h>
 
+#include "stack/alternate_stack.hpp"
+
 namespace weft::detail {
 
 std::atomic<std::uint64_t> own_threads{0};
@@ -126,6 +128,7 @@ void run_worker(worker* w) {
   runtime_core& core = *w->core;
   tsan_blind blind;
   count_own_thread();
+  alternate_stack for_signals;
   set_current_worker(w);
   w->exceptions = thread_exception_globals();
   w->error_number = thread_errno();

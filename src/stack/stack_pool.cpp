@@ -101,6 +101,22 @@ char* stack_pool::low_end(void* block) const noexcept {
   return nullptr;
 }
 
+stack_pool::guarded_stack stack_pool::with_guard_at(const void* address) noexcept {
+  const auto at = reinterpret_cast<std::uintptr_t>(address);
+  for (const stack_pool* p = first_pool(); p != nullptr; p = p->next_pool_) {
+    for (const slab* s = p->slabs_.load(std::memory_order_acquire); s != nullptr; s = s->next) {
+      const auto base = reinterpret_cast<std::uintptr_t>(s->base);
+      if (at < base || at >= base + s->count * p->spacing_) continue;
+      const std::size_t index = (at - base) / p->spacing_;
+      if ((at - base) % p->spacing_ >= page_size()) return {};
+      if (index >= s->used.load(std::memory_order_acquire)) return {};
+      return {p->block_of(*s, static_cast<std::uint32_t>(index)),
+              s->base + index * p->spacing_ + page_size(), p->size_};
+    }
+  }
+  return {};
+}
+
 bool stack_pool::add_slab_locked() noexcept {
   auto count = static_cast<std::uint32_t>(std::clamp(stacks_, smallest_slab, largest_slab));
   void* base = MAP_FAILED;

@@ -35,6 +35,15 @@ class stack_pool {
   // The stack below a control block: [low, block).
   char* low_end(void* block) const noexcept;
 
+  // The stack in whose guard an address lies, used ones only; without a block, none. May be called
+  // in a signal handler.
+  struct guarded_stack {
+    void* block = nullptr;
+    char* low = nullptr;      // where the guard ends
+    std::size_t size = 0;     // stack_size()
+  };
+  static guarded_stack with_guard_at(const void* address) noexcept;
+
   // Visits the control block of every stack ever taken.
   template <class Visit>
   void for_each_block(Visit visit) noexcept {

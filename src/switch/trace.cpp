@@ -12,6 +12,7 @@
 
 #include <unwind.h>
 
+#include <cstdint>
 #include <cstring>
 
 namespace weft::detail {
@@ -45,6 +46,32 @@ WEFT_NO_ASAN _Unwind_Reason_Code note(_Unwind_Context* frame, void* argument) {
   return _URC_NO_REASON;
 }
 
+struct interruption {
+  long_trace* into;
+  std::uintptr_t at;  // what comes before it is the handler's; 0: nothing is
+};
+
+// A recursion without end has calls without end; their number is not worth seconds.
+constexpr std::size_t most_calls = 1'000'000;
+
+WEFT_NO_ASAN _Unwind_Reason_Code note_interrupted(_Unwind_Context* frame, void* argument) {
+  auto* i = static_cast<interruption*>(argument);
+  int before_instruction = 0;
+  const _Unwind_Ptr at = _Unwind_GetIPInfo(frame, &before_instruction);
+  if (i->at != 0 && at != i->at) return _URC_NO_REASON;
+  i->at = 0;
+  long_trace& t = *i->into;
+  if (at == 0 || t.count == most_calls) return _URC_END_OF_STACK;
+  void* call = reinterpret_cast<void*>(at - (before_instruction != 0 ? 0u : 1u));
+  if (t.count < long_trace::most_inner) {
+    t.inner[t.count] = call;
+  } else {
+    t.outer[(t.count - long_trace::most_inner) % long_trace::most_outer] = call;
+  }
+  ++t.count;
+  return _URC_NO_REASON;
+}
+
 #if WEFT_HAS_TRACES
 [[gnu::noinline]] WEFT_NO_ASAN switch_result trace_on_top(switch_result t) {
   _Unwind_Backtrace(&note, t.data);
@@ -58,6 +85,15 @@ WEFT_NO_ASAN _Unwind_Reason_Code note(_Unwind_Context* frame, void* argument) {
   request r{&into, 1};
   into.count = 0;
   _Unwind_Backtrace(&note, &r);
+}
+
+void trace_interrupted(const void* at, long_trace& into) noexcept {
+  into.count = 0;
+  interruption i{&into, reinterpret_cast<std::uintptr_t>(at)};
+  _Unwind_Backtrace(&note_interrupted, &i);
+  if (into.count != 0) return;
+  i.at = 0;  // not met: better the handler's own calls than nothing
+  _Unwind_Backtrace(&note_interrupted, &i);
 }
 
 void trace_suspended([[maybe_unused]] saved_context of, stack_trace& into) noexcept {

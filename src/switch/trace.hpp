@@ -25,10 +25,21 @@ struct stack_trace {
   std::size_t count = 0;
 };
 
+// Of a stack that may be thousands of calls deep.
+struct long_trace {
+  static constexpr std::size_t most_inner = 16;
+  static constexpr std::size_t most_outer = 16;
+  void* inner[most_inner];
+  void* outer[most_outer];  // a ring: the call number n, from 0, lies at (n - most_inner) % most_outer
+  std::size_t count = 0;    // of all calls
+};
+
 // Of the calling function outwards.
 void trace_here(stack_trace&) noexcept;
 // Of a context that nobody can resume meanwhile, and that has trace_needs bytes below it. Leaves it
 // as it was.
 void trace_suspended(saved_context, stack_trace&) noexcept;
+// By a signal handler: of the code that it interrupted at this address.
+void trace_interrupted(const void* at, long_trace&) noexcept;
 
 }  // namespace weft::detail
