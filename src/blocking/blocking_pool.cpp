@@ -17,6 +17,7 @@
 #include <thread>
 
 #include "park/park.hpp"
+#include "switch/floating_point.hpp"
 #include "weft/blocking.hpp"
 
 namespace weft::detail {
@@ -29,6 +30,7 @@ constexpr std::int64_t stays_idle = 5'000'000'000;
 struct blocking_job {
   explicit blocking_job(function_view f) noexcept : call(f) {}
   function_view call;
+  floating_control floating = thread_floating_control();  // the caller's, for the call
   blocking_job* next = nullptr;
   spin_lock lock;
   bool done = false;         // guarded by lock, and so is
@@ -49,6 +51,7 @@ constinit unsigned threads = 0;
 
 void perform(blocking_job* job) noexcept {
   order_after(job);
+  set_thread_floating_control(job->floating);
   job->call();
   waiter* to_wake = nullptr;
   {

@@ -36,6 +36,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   poller_ = std::move(p);
   stack_pool_ = &stack_pool::of_size(o.stack_size);
   first_seed_ = o.seed;
+  floating_ = thread_floating_control().without_flags();
   nominal_.store(o.workers, std::memory_order_relaxed);
   most_workers_ = std::max(o.max_threads, o.workers);
   if (most_workers_ > room_) {
@@ -226,6 +227,7 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
   g->stack_bytes = static_cast<std::size_t>(static_cast<char*>(block) - low);
 #endif
   g->context = make_goroutine_context(g, bytes - control_block_size);
+  set_floating_control(g->context, floating_);
   g->core.store(this, std::memory_order_relaxed);
   g->exit_guards = 0;
   g->has_saved_exceptions = false;

@@ -38,6 +38,7 @@
 #include "sched/seed_pool.hpp"
 #include "sched/suspension.hpp"
 #include "sched/timer_wheel.hpp"
+#include "switch/floating_point.hpp"
 #include "weft/runtime.hpp"
 
 namespace weft::detail {
@@ -189,6 +190,8 @@ class runtime_core {
   void release_claims() noexcept { rivals_.fetch_sub(1, std::memory_order_seq_cst); }
   poller* descriptors() noexcept { return poller_.get(); }
   stack_pool& stacks() noexcept { return *stack_pool_; }
+  // What a goroutine begins with: that of the thread which started the runtime.
+  const floating_control& floating() const noexcept { return floating_; }
   // What goroutines do happens before the end of their run; for TSan.
   void* order_of_ends() noexcept { return &order_of_ends_; }
   // For a dump; see inspect.cpp. The first: of a parked goroutine that is held by its word, or of a
@@ -225,6 +228,7 @@ class runtime_core {
     wake_searcher();
   }
   void note_end(worker*) noexcept;
+
 
  private:
   friend void run_worker(worker*);
@@ -302,6 +306,7 @@ class runtime_core {
   options options_;
   std::atomic<unsigned> nominal_{0};
   stack_pool* stack_pool_ = nullptr;
+  floating_control floating_;
   std::unique_ptr<poller> poller_;
   std::atomic<phase> phase_{phase::stopped};
   std::uint64_t first_seed_ = 0;

@@ -63,6 +63,7 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
     if (next.fresh != nullptr) {
 #if !WEFT_TSAN && !WEFT_ASAN
       core.rebirth(w, self, next.fresh);
+      if (thread_floating_control() != core.floating()) set_thread_floating_control(core.floating());
       continue;
 #else
       to = core.bind(w, next.fresh);

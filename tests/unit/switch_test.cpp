@@ -13,25 +13,13 @@
 #include "support/opaque.hpp"
 #include "support/scale.hpp"
 #include "switch/thread_local.hpp"
+#include "unit/wait_somehow.hpp"
 
 using namespace std::chrono_literals;
+using weft_test::many;
+using weft_test::wait_somehow;
 
 namespace {
-
-// Every way to switch, in turn. The numbers of the rounds differ, so goroutines interleave.
-void wait_somehow(int round) {
-  static const weft::chan<int> never;
-  switch (round % 4) {
-    case 0: weft::yield(); break;
-    case 1: weft::sleep_for(std::chrono::microseconds(round % 50)); break;
-    case 2: {
-      std::optional<int> nothing;
-      never.recv_for(nothing, std::chrono::microseconds(round % 30));
-      break;
-    }
-    default: weft::spawn([] { weft::yield(); }).wait();
-  }
-}
 
 std::string name(int who, int depth) { return std::to_string(who) + '.' + std::to_string(depth); }
 
@@ -85,19 +73,6 @@ struct waits_at_end {
     notes.expect(std::uncaught_exceptions() == expected, "uncaught after the inner exception");
   }
 };
-
-// Many at once, on the workers that ctest asks for and on eight.
-template <class F>
-void many(F f) {
-  for (const unsigned workers : {0u, 8u}) {
-    weft::run({.workers = workers}, [&] {
-      weft::wait_group group;
-      const int n = int(weft_test::scaled(2000)) + 10;
-      for (int i = 0; i < n; ++i) group.go([&, i] { f(i); });
-      group.wait();
-    });
-  }
-}
 
 // As a function of the C library would, which no sanitizer sees into.
 WEFT_TEST_OPAQUE WEFT_TEST_NO_TSAN void set_errno(int value) {
