@@ -25,23 +25,25 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   self->has_extras = false;
 }
 
+// One that begins while its run ends. Apart from run_birth, which would have to save more registers.
+[[gnu::noinline, gnu::cold]] seed_action late_birth(goroutine* self, runtime_core& core) noexcept {
+  // Nothing unwinds before all waits are decided, callables that never ran included.
+  core.wait_until_decided();
+  if (self->kind != seed_kind::resumption) ++self->exit_guards;
+  return self->kind == seed_kind::user ? seed_action::discard : seed_action::run;
+}
+
 // Runs what the goroutine was made for. Not inlined: nothing that it computed from the worker may
 // live on in the frame of goroutine_main.
 [[gnu::noinline]] void run_birth(worker* w, goroutine* self) noexcept {
   seed* s = self->birth;
-  runtime_core& core = *w->core;
   seed_action action = seed_action::run;
-  if (core.is_ending()) [[unlikely]] {
-    // Nothing unwinds before all waits are decided, callables that never ran included.
-    core.wait_until_decided();
-    if (self->kind == seed_kind::user) action = seed_action::discard;
-    if (self->kind != seed_kind::resumption) ++self->exit_guards;
-  }
+  if (w->core->is_ending()) [[unlikely]] action = late_birth(self, *w->core);
   try {
     s->invoke(s, w, action);
   } catch (const goroutine_exit&) {
   } catch (...) {
-    handle_uncaught(self, core);
+    handle_uncaught(self, *self->core.load(std::memory_order_relaxed));
   }
   if (self->has_extras) [[unlikely]] end_extras(self);
 }
