@@ -9,7 +9,6 @@ written to the build directory ($WEFT_BENCH_BUILD): results.json, results.md, re
 """
 
 import argparse
-import datetime
 import json
 import sys
 
@@ -47,7 +46,7 @@ def run(a):
         commands = {p: c for p, c in commands.items() if p == "weft" or p in a.among.split(",")}
     results = {
         "about": build.describe(commands, into),
-        "date": datetime.date.today().isoformat(),
+        "date": build.today(),
         "rounds": 1 if a.quick else a.rounds,
         "skipped": skipped,
         "rows": [],

@@ -1,7 +1,9 @@
 """Builds weft and every peer that this machine can build, and says what it skips and why."""
 
+import datetime
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +21,10 @@ def build_dir():
     path = Path(os.environ.get("WEFT_BENCH_BUILD", ROOT / "build" / "bench"))
     path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+def today():
+    return datetime.date.today().isoformat()
 
 
 class BuildFailed(Exception):
@@ -77,11 +83,48 @@ def build_go(into):
     return {"go": [program]}
 
 
+def build_rust(into):
+    """tokio with its own channels and with kanal's, and may."""
+    target = Path(into).resolve() / "cargo"
+    run_quietly(["cargo", "build", "--release", "--locked"], Path(into) / "cargo.log",
+                cwd=PEERS / "rust", env={**os.environ, "CARGO_TARGET_DIR": str(target)})
+    programs = target / "release"
+    return {
+        "tokio": [programs / "tokio"],
+        "tokio-current": [programs / "tokio", "current_thread"],
+        "tokio+kanal": [programs / "kanal"],
+        "may": [programs / "may"],
+    }
+
+
+def build_target(into, target):
+    run_quietly(["cmake", "--build", into, "--target", target, "--parallel", str(os.cpu_count())],
+                Path(into) / f"{target}.log")
+    return Path(into) / "bench" / target
+
+
+def build_fiber(into):
+    if "fiber-peer" not in targets_of(into):
+        raise BuildFailed("CMake finds no Boost.Fiber 1.81 (libboost-fiber1.81-dev)")
+    program = build_target(into, "fiber-peer")
+    return {f"fiber-{name}": [program, variant] for name, variant in FIBER_VARIANTS.items()}
+
+
+FIBER_VARIANTS = {
+    "rr": "round_robin",
+    "rr-dispatch": "round_robin-dispatch",
+    "shared": "shared_work",
+    "shared-dispatch": "shared_work-dispatch",
+    "steal": "work_stealing",
+    "steal-dispatch": "work_stealing-dispatch",
+}
+
+
 def build_all(into, only_go):
     """name -> command of each peer, and what was skipped: name -> why."""
     commands, skipped = build_weft(into), {}
 
-    def attempt(name, needs, build):
+    def attempt(name, build, needs=()):
         missing = [n for n in needs if shutil.which(n) is None]
         if missing:
             skipped[name] = f"there is no {' and no '.join(missing)} on this machine"
@@ -89,13 +132,35 @@ def build_all(into, only_go):
             say("building", name)
             try:
                 commands.update(build(into))
-            except BuildFailed as e:
+            except (BuildFailed, OSError, subprocess.CalledProcessError) as e:
                 skipped[name] = str(e)
         if name in skipped:
             say(f"skipped: {name}: {skipped[name]}")
 
-    attempt("Go", ["go"], build_go)
+    attempt("Go", build_go, ["go"])
+    if only_go:
+        return commands, skipped
+    attempt("Boost.Fiber", build_fiber)
+    attempt("Rust (tokio, kanal, may)", build_rust, ["cargo"])
+    attempt("Boost.Asio", lambda to: {"asio": [build_target(to, "asio-peer")]})
+    attempt("threads", lambda to: {"threads": [build_target(to, "threads-peer")]})
+    attempt("epoll", lambda to: {"epoll": [build_target(to, "epoll-peer")]})
+    attempt("pages", lambda to: {"pages": [build_target(to, "pages-peer")]})
     return commands, skipped
+
+
+def crate_versions():
+    """Of what the Rust peers stand on, from their lock file."""
+    lock = (PEERS / "rust" / "Cargo.lock").read_text(encoding="utf-8")
+    found = dict(re.findall(r'name = "([^"]+)"\nversion = "([^"]+)"', lock))
+    return ", ".join(f"{name} {found[name]}" for name in ("tokio", "kanal", "may"))
+
+
+def cache_entry(into, name):
+    for line in (Path(into) / "CMakeCache.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith(name + ":"):
+            return line.split("=", 1)[1]
+    return ""
 
 
 def describe(commands, into):
@@ -105,17 +170,19 @@ def describe(commands, into):
         if line.startswith("model name"):
             cpu = line.split(":", 1)[1].strip()
             break
-    compiler = "c++"
-    for line in (Path(into) / "CMakeCache.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("CMAKE_CXX_COMPILER:"):
-            compiler = line.split("=", 1)[1]
     about = {
         "commit": first_line("git", "-C", str(ROOT), "describe", "--always", "--dirty"),
         "cpus": os.cpu_count(),
         "cpu": cpu,
         "kernel": platform.system() + " " + platform.release(),
-        "compiler": first_line(compiler, "--version"),
+        "compiler": first_line(cache_entry(into, "CMAKE_CXX_COMPILER") or "c++", "--version"),
     }
     if "go" in commands:
         about["go"] = first_line("go", "version")
+    if "tokio" in commands:
+        about["rust"] = first_line("rustc", "--version")
+        about["crates"] = crate_versions()
+    if "fiber-rr" in commands:
+        version = re.search(r"[Bb]oost-([0-9.]+)", cache_entry(into, "Boost_DIR"))
+        about["boost"] = "Boost " + (version.group(1) if version else "?")
     return about
