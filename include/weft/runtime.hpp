@@ -72,6 +72,7 @@ struct runtime_stats {
   std::uint64_t spawned = 0;         ///< goroutines ever made
   std::uint64_t switches = 0;        ///< goroutine to goroutine or to the scheduler
   std::uint64_t steals = 0;          ///< batches that one worker took from another
+  std::uint64_t wakeups = 0;         ///< times that a sleeping worker was woken to help
   std::size_t timers = 0;            ///< timers set, sleeps and time-outs included
   unsigned blocked_workers = 0;      ///< workers that a goroutine keeps from moving on
   unsigned threads = 0;              ///< threads started and not ended, stand-ins included

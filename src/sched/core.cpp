@@ -48,6 +48,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
     room_ = most_workers_;
   }
   searching_ = 0;
+  wakeups_ = 0;
   watcher_ = nullptr;
   stuck_ = 0;
   pinned_ = 0;
@@ -452,6 +453,7 @@ runtime_stats runtime_core::stats_of_first(unsigned made) const noexcept {
     s.runnable += w->queue.length();
     if (w->state.load(std::memory_order_relaxed) == worker_state::running) ++busy;
   }
+  s.wakeups = wakeups_.load(std::memory_order_relaxed);
   s.blocked_workers = stuck_.load(std::memory_order_relaxed);
   s.threads = threads_.load(std::memory_order_relaxed);
   std::atomic_thread_fence(std::memory_order_acquire);  // pairs with cut() and take_global()

@@ -339,6 +339,7 @@ class runtime_core {
   worker* idle_ = nullptr;
   std::atomic<unsigned> idle_count_{0};   // in the list, unstarted ones included
   std::atomic<unsigned> searching_{0};
+  std::atomic<std::uint64_t> wakeups_{0};  // for stats()
   std::atomic<worker*> watcher_{nullptr};
   std::atomic<unsigned> stuck_{0};        // workers marked stuck
   std::atomic<unsigned> pinned_{0};       // workers that a pinned goroutine keeps

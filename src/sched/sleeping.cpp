@@ -215,6 +215,7 @@ bool runtime_core::wake_worker(worker* w, bool to_search) noexcept {
     if (to_search) searching_.fetch_sub(1, std::memory_order_seq_cst);
     return false;
   }
+  wakeups_.fetch_add(1, std::memory_order_relaxed);
   w->signal.store(1, std::memory_order_seq_cst);  // against in_poller in sleep()
   if (w->in_poller.load(std::memory_order_seq_cst)) {
     poller_->interrupt();

@@ -61,6 +61,19 @@ TEST_CASE("what has not started is never counted as parked", "[runtime][stats]")
   CHECK(wrong == 0);
 }
 
+TEST_CASE("stats count the sleeping workers that are woken", "[runtime][stats]") {
+  weft::run({.workers = 2}, [] {
+    // Its first task starts a worker's thread; once that sleeps, another task has to wake it.
+    while (weft::stats().wakeups == 0) {
+      weft::wait_group all;
+      for (int i = 0; i < 8; ++i) all.go([] { weft::yield(); });
+      all.wait();
+      weft::sleep_for(1ms);
+    }
+  });
+  weft::run([] { CHECK(weft::stats().wakeups < 1000); });  // each run counts its own
+}
+
 TEST_CASE("stats count what happens", "[runtime][stats]") {
   weft::run({.workers = 2}, [] {
     auto before = weft::stats();

@@ -1,4 +1,4 @@
-// The workloads of bench/workloads.hpp the way a Go programmer writes them.
+// The workloads of bench/workloads/ the way a Go programmer writes them.
 //
 //	go-peer WORKLOAD WORKERS OPS
 //
@@ -12,166 +12,118 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
-func spawn(ops int) {
-	var all sync.WaitGroup
-	all.Add(ops)
-	for range ops {
-		go func() { all.Done() }()
-	}
-	all.Wait()
+// The time that counts: a workload that sets something up which does not calls restart, one that
+// tears something down calls stop before, one that rounds the number of its operations sets it.
+var watch struct {
+	operations  int
+	start, stop time.Time
+	stopped     bool
 }
 
-// One channel serves all, since one goroutine at a time uses it: of the idiomatic ways (a channel
-// each, a wait group) it was the quickest.
-func spawnJoin(ops int) {
-	result := make(chan int64, 1)
-	var sum int64
-	for i := range ops {
-		go func() { result <- int64(i) }()
-		sum += <-result
-	}
-	check(sum, ops)
+func startWatch(ops int) {
+	watch.operations, watch.stopped, watch.start = ops, false, time.Now()
 }
 
-func yield(ops int) {
-	var both sync.WaitGroup
-	for range 2 {
-		both.Go(func() {
-			for range ops / 2 {
-				runtime.Gosched()
-			}
-		})
+func restart() { watch.start = time.Now() }
+
+func stop() {
+	if !watch.stopped {
+		watch.stop, watch.stopped = time.Now(), true
 	}
-	both.Wait()
 }
 
-func pingPong(ops int) {
-	ping, pong := make(chan int64), make(chan int64)
-	go func() {
-		for v := range ping {
-			pong <- v
-		}
-	}()
-	var sum int64
-	for i := range ops {
-		ping <- int64(i)
-		sum += <-pong
-	}
-	close(ping)
-	check(sum, ops)
+func nsPerOp() float64 {
+	return float64(watch.stop.Sub(watch.start).Nanoseconds()) / float64(watch.operations)
 }
 
-func produceConsume(capacity, ops int) {
-	values := make(chan int64, capacity)
-	go func() {
-		for i := range ops {
-			values <- int64(i)
-		}
-		close(values)
-	}()
-	var sum int64
-	for v := range values {
-		sum += v
-	}
-	check(sum, ops)
+// The second number is the one at the end of the workload's name.
+var workloads = map[string]func(ops, n int){
+	"spawn":          spawn,
+	"spawn_join":     spawnJoin,
+	"yield":          yield,
+	"fib":            fib,
+	"skynet":         skynet,
+	"ping_pong":      pingPong,
+	"unbuffered":     unbuffered,
+	"buffered":       produceConsume,
+	"many_to_many":   manyToMany,
+	"ring":           ring,
+	"sieve":          sieve,
+	"element":        element,
+	"select":         selectN,
+	"select_timeout": selectTimeout,
+	"select_default": selectDefault,
+	"mutex":          mutex,
+	"timer":          timer,
 }
 
-func unbuffered(ops int)  { produceConsume(0, ops) }
-func buffered128(ops int) { produceConsume(128, ops) }
+// These are run once: there is no warm-up.
+var crowds = map[string]func(ops int){
+	"sleepers": sleepers,
+	"parked":   parked,
+}
 
-func select2(ops int) {
-	a, b := make(chan int64), make(chan int64)
-	feed := func(c chan<- int64, first int) {
-		for i := first; i < ops; i += 2 {
-			c <- int64(i)
-		}
+// These measure something else than the time of an operation.
+var others = map[string]func(ops int){
+	"echo":        echo,
+	"wake_thread": wakeByThread,
+	"wake_timer":  wakeByTimer,
+	"wake_socket": wakeBySocket,
+	"cpu_idle":    cpuIdle,
+	"cpu_tick":    cpuTick,
+}
+
+func main() {
+	if len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: go-peer WORKLOAD WORKERS OPS")
+		os.Exit(2)
 	}
-	go feed(a, 0)
-	go feed(b, 1)
-	var sum int64
-	for range ops {
-		select {
-		case v := <-a:
-			sum += v
-		case v := <-b:
-			sum += v
+	name := os.Args[1]
+	workers, errWorkers := strconv.Atoi(os.Args[2])
+	ops, errOps := strconv.Atoi(os.Args[3])
+	if errWorkers != nil || errOps != nil || workers < 1 || ops < 0 || ops%2 != 0 {
+		fmt.Fprintln(os.Stderr, "go-peer: WORKERS must be positive and OPS even")
+		os.Exit(2)
+	}
+	runtime.GOMAXPROCS(workers)
+
+	base, n := name, 1
+	if i := strings.LastIndexByte(name, '_'); i >= 0 {
+		if v, err := strconv.Atoi(name[i+1:]); err == nil {
+			base, n = name[:i], v
 		}
 	}
-	check(sum, ops)
+	if run, known := others[base]; known {
+		run(ops)
+	} else if run, known := crowds[base]; known {
+		startWatch(ops)
+		run(ops)
+		stop()
+		report("ns_per_op", nsPerOp(), "bytes_per_op", crowdBytes)
+	} else if run, known := workloads[base]; known {
+		run(ops, n) // a warm-up: pools filled, pages touched
+		startWatch(ops)
+		run(ops, n)
+		stop()
+		report("ns_per_op", nsPerOp())
+	} else {
+		os.Exit(3) // this peer does not have the workload
+	}
 }
 
-func selectDefault1(ops int) {
-	a := make(chan int64)
-	var nothing int64
-	for range ops {
-		select {
-		case <-a:
-		default:
-			nothing++
+// Names and figures in turn; figures that are zero are left out.
+func report(figures ...any) {
+	separator := "{"
+	for i := 0; i < len(figures); i += 2 {
+		if figures[i+1].(float64) != 0 {
+			fmt.Printf("%s%q:%.6g", separator, figures[i], figures[i+1])
+			separator = ","
 		}
 	}
-	expect(nothing, int64(ops))
-}
-
-func selectDefault2(ops int) {
-	a, b := make(chan int64), make(chan int64)
-	var nothing int64
-	for range ops {
-		select {
-		case <-a:
-		case <-b:
-		default:
-			nothing++
-		}
-	}
-	expect(nothing, int64(ops))
-}
-
-// Makes ops goroutines that wait on a receive; reports the time to make one, until all of
-// them are there, and the memory that one takes.
-func parked(ops int) (nsPerOp, bytesPerOp float64) {
-	gate := make(chan int64)
-	var ready, gone sync.WaitGroup
-	ready.Add(ops)
-	gone.Add(ops)
-	before := memory()
-	start := time.Now()
-	for range ops {
-		go func() {
-			ready.Done()
-			<-gate
-			gone.Done()
-		}()
-	}
-	ready.Wait()
-	elapsed := time.Since(start)
-	bytes := memory() - before
-	close(gate)
-	gone.Wait()
-	return float64(elapsed.Nanoseconds()) / float64(ops), float64(bytes) / float64(ops)
-}
-
-// What the process takes of the machine, in bytes: its pages and the tables that map them.
-func memory() int {
-	status, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		fail(err)
-	}
-	total := 0
-	for line := range strings.Lines(string(status)) {
-		var kib int
-		if n, _ := fmt.Sscanf(line, "VmRSS: %d kB", &kib); n == 1 {
-			total += kib
-		}
-		if n, _ := fmt.Sscanf(line, "VmPTE: %d kB", &kib); n == 1 {
-			total += kib
-		}
-	}
-	return total * 1024
+	fmt.Println("}")
 }
 
 func check(sum int64, ops int) { expect(sum, int64(ops)*int64(ops-1)/2) }
@@ -185,51 +137,4 @@ func expect(got, want int64) {
 func fail(err error) {
 	fmt.Fprintln(os.Stderr, "go-peer:", err)
 	os.Exit(1)
-}
-
-var workloads = map[string]func(ops int){
-	"spawn":            spawn,
-	"spawn_join":       spawnJoin,
-	"yield":            yield,
-	"ping_pong":        pingPong,
-	"unbuffered":       unbuffered,
-	"buffered_128":     buffered128,
-	"select_2":         select2,
-	"select_default_1": selectDefault1,
-	"select_default_2": selectDefault2,
-}
-
-func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: go-peer WORKLOAD WORKERS OPS")
-		os.Exit(2)
-	}
-	name := os.Args[1]
-	workers, errWorkers := strconv.Atoi(os.Args[2])
-	ops, errOps := strconv.Atoi(os.Args[3])
-	if errWorkers != nil || errOps != nil || workers < 1 || ops < 2 || ops%2 != 0 {
-		fmt.Fprintln(os.Stderr, "go-peer: WORKERS must be positive and OPS even")
-		os.Exit(2)
-	}
-	runtime.GOMAXPROCS(workers)
-
-	if name == "parked" {
-		ns, bytes := parked(ops)
-		report(name, workers, ns, fmt.Sprintf(",\"bytes_per_op\":%.0f", bytes))
-		return
-	}
-	workload, known := workloads[name]
-	if !known {
-		os.Exit(3) // this peer does not have the workload
-	}
-	workload(ops) // a warm-up: pools filled, pages touched
-	start := time.Now()
-	workload(ops)
-	elapsed := time.Since(start)
-	report(name, workers, float64(elapsed.Nanoseconds())/float64(ops), "")
-}
-
-func report(workload string, workers int, nsPerOp float64, more string) {
-	fmt.Printf("{\"peer\":\"go\",\"workload\":%q,\"workers\":%d,\"ns_per_op\":%.2f%s}\n",
-		workload, workers, nsPerOp, more)
 }

@@ -1,95 +1,115 @@
-// weft's own entry among the peers: one workload, timed, as one line of JSON.
-//
-//   weft-peer WORKLOAD WORKERS OPS
-//
-// Exit status 3: no such workload here.
+// weft's own entry among the peers, see ../peer.hpp. The variant `coroutines` has the crowds as
+// C++20 coroutines.
 #include "../../workloads.hpp"
+#include "../listen.hpp"
+#include "../peer.hpp"
+#include "latency.hpp"
 
-#include <algorithm>
-#include <chrono>
+#include <array>
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <exception>
-#include <fstream>
-#include <string>
+#include <span>
 #include <string_view>
+#include <system_error>
+
+#include <sys/socket.h>
 
 namespace {
 
-double ns_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - start).count();
-}
+using workloads::watch;
 
-// What the process takes of the machine, in bytes: its pages and the tables that map them.
-std::int64_t memory() {
-  std::ifstream status("/proc/self/status");
-  std::int64_t kib = 0;
-  for (std::string word; status >> word;) {
-    if (std::int64_t n = 0; (word == "VmRSS:" || word == "VmPTE:") && status >> n) {
-      kib += n;
-    }
-  }
-  return kib * 1024;
-}
-
-void report(std::string_view workload, unsigned workers, double ns_per_op) {
-  std::printf("{\"peer\":\"weft\",\"workload\":\"%.*s\",\"workers\":%u,\"ns_per_op\":%.2f",
-              static_cast<int>(workload.size()), workload.data(), workers, ns_per_op);
-}
-
-void parked(unsigned workers, std::int64_t ops) {
-  const std::int64_t before = memory();
-  const auto start = std::chrono::steady_clock::now();
-  workloads::parked_crowd crowd(ops);
-  const double ns = ns_since(start);
-  const std::int64_t bytes = memory() - before;
+template <class Crowd>
+void parked(std::int64_t ops) {
+  const std::int64_t before = peer::memory();
+  watch.start(ops);
+  Crowd crowd(ops);
+  watch.stop();
+  const auto bytes = static_cast<double>(peer::memory() - before) / static_cast<double>(ops);
   const auto stats = weft::stats();
   crowd.release();
-  report("parked", workers, ns / static_cast<double>(ops));
-  std::printf(",\"bytes_per_op\":%lld,\"stacks\":%zu,\"unguarded_stacks\":%zu}\n",
-              static_cast<long long>(bytes / ops), stats.stacks, stats.unguarded_stacks);
+  peer::report({{"ns_per_op", watch.ns_per_operation()},
+                {"bytes_per_op", bytes},
+                {"unguarded_stacks", static_cast<double>(stats.unguarded_stacks)}});
 }
 
-void timed(const workloads::workload& w, unsigned workers, std::int64_t ops) {
-  w.run(ops);  // a warm-up: pools filled, pages touched
-  const auto start = std::chrono::steady_clock::now();
-  w.run(ops);
-  report(w.name, workers, ns_since(start) / static_cast<double>(ops));
-  std::printf("}\n");
+// The counters of the measured run beside its time: they say what an operation makes the scheduler
+// do.
+void timed(const workloads::workload& w, std::int64_t ops) {
+  if (w.warm) {
+    w.run(ops, w.n);
+  }
+  const auto before = weft::stats();
+  watch.start(ops);
+  w.run(ops, w.n);
+  watch.stop();
+  const auto after = weft::stats();
+  const auto each = [](std::uint64_t from, std::uint64_t to) {
+    return static_cast<double>(to - from) / static_cast<double>(watch.operations());
+  };
+  peer::report({{"ns_per_op", watch.ns_per_operation()},
+                {"switches", each(before.switches, after.switches)},
+                {"steals", each(before.steals, after.steals)},
+                {"wakeups", each(before.wakeups, after.wakeups)}});
+}
+
+void serve(int fd) {
+  weft::file_descriptor connection(fd);
+  std::array<std::byte, 4096> buffer;
+  try {
+    while (const std::size_t n = connection.read(buffer)) {
+      connection.write(std::span<const std::byte>(buffer.data(), n));
+    }
+  } catch (const std::system_error&) {
+    // the client is gone
+  }
+}
+
+void echo() {
+  const int listener = peer::listen_on_loopback(SOCK_NONBLOCK);
+  for (;;) {
+    weft::wait_readable(listener);
+    const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0) {
+      continue;
+    }
+    peer::no_delay(fd);
+    weft::go(serve, fd);
+  }
+}
+
+void run(const peer::request& r) {
+  if (r.variant == "coroutines") {
+    if (r.base == "parked") {
+      return parked<workloads::suspended_crowd>(r.ops);
+    }
+    if (r.base == "sleepers") {
+      return timed({r.workload, workloads::coroutine_sleepers, false}, r.ops);
+    }
+    throw peer::no_such_workload();
+  }
+  if (r.base == "parked") {
+    return parked<workloads::parked_crowd>(r.ops);
+  }
+  if (r.base == "echo") {
+    return echo();
+  }
+  if (measure_latency(r)) {
+    return;
+  }
+  const auto found = workloads::find(r.workload);
+  if (found.run == nullptr) {
+    throw peer::no_such_workload();
+  }
+  timed(found, r.ops);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: weft-peer WORKLOAD WORKERS OPS\n");
-    return 2;
-  }
-  const std::string_view name = argv[1];
-  const int workers = std::atoi(argv[2]);
-  const std::int64_t ops = std::atoll(argv[3]);
-  if (workers < 1 || ops < 2 || ops % 2 != 0) {
-    std::fprintf(stderr, "weft-peer: WORKERS must be positive and OPS even\n");
-    return 2;
-  }
-  const auto found = std::ranges::find(workloads::all, name, &workloads::workload::name);
-  if (found == workloads::all.end() && name != "parked") {
-    return 3;
-  }
-
-  weft::options options;
-  options.workers = static_cast<unsigned>(workers);
-  try {
-    weft::run(options, [&] {
-      if (name == "parked") {
-        parked(options.workers, ops);
-      } else {
-        timed(*found, options.workers, ops);
-      }
-    });
-  } catch (const std::exception& e) {
-    std::fprintf(stderr, "weft-peer: %s\n", e.what());
-    return 1;
-  }
+  return peer::main(argc, argv, [](const peer::request& r) {
+    weft::options options;
+    options.workers = r.workers;
+    weft::run(options, [&] { run(r); });
+  });
 }
