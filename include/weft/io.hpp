@@ -114,8 +114,8 @@ class file_descriptor {
   void finish_close(int fd) noexcept;
 
   std::atomic<int> fd_{-1};
-  std::atomic<std::uint32_t> users_{0};    // calls inside, and `closing`
-  std::atomic<std::uint8_t> kind_{0};      // found out by the first call
+  mutable std::atomic<std::uint32_t> users_{0};  // calls inside, and `closing`
+  mutable std::atomic<std::uint8_t> kind_{0};    // found out by the first call
   std::atomic<bool> released_{false};
   std::string held_;  // what a call that failed had read: the next one gives it
 };

@@ -5,9 +5,10 @@
 //   more may be started. A thread that is done takes the oldest of the queue.
 // last_touch: the job lies in the frame of who waits. The thread sets `done` and claims the waiter
 //   under the job's lock; letting that go is its last touch, the wake goes by the waiter.
+//   A detached job is its own: the thread destroys it.
 // An idle thread's record lies in its own frame. Who takes it out of the list signals it.
-// The goroutine that waits counts in its core's outside_activities until it is awake again, so
-// nobody takes its wait for a deadlock.
+// The goroutine that waits counts in its core's outside_activities (outside_activity) until it is
+// awake again, so nobody takes its wait for a deadlock.
 // Locks: pool_lock, then nothing; a job's, then nothing. TSan sees neither the pool nor its lock,
 // which would order strangers, but who waits and the call.
 // Proved by: tests/conformance/blocking.cpp.
@@ -32,9 +33,19 @@ struct blocking_job {
   function_view call;
   floating_control floating = thread_floating_control();  // the caller's, for the call
   blocking_job* next = nullptr;
+  bool detached = false;
   spin_lock lock;
   bool done = false;         // guarded by lock, and so is
   waiter* waits = nullptr;
+};
+
+struct detached_job : blocking_job {
+  explicit detached_job(std::unique_ptr<detached_call> c) : blocking_job(function_view(*this)) {
+    detached = true;
+    owned = std::move(c);
+  }
+  void operator()() noexcept { owned->run(); }
+  std::unique_ptr<detached_call> owned;
 };
 
 struct idle_thread {
@@ -53,6 +64,10 @@ void perform(blocking_job* job) noexcept {
   order_after(job);
   set_thread_floating_control(job->floating);
   job->call();
+  if (job->detached) {
+    delete static_cast<detached_job*>(job);
+    return;
+  }
   waiter* to_wake = nullptr;
   {
     std::lock_guard guard(job->lock);
@@ -153,8 +168,7 @@ void run_on_blocking_thread(function_view f) noexcept {
   worker* w = current_worker();
   goroutine* self = w != nullptr ? w->current : nullptr;
   if (self == nullptr) return f();
-  runtime_core& core = *w->core;
-  core.outside_activities.fetch_add(1, std::memory_order_seq_cst);
+  outside_activity activity;
   blocking_job job(f);
   if (submit(&job)) {
     ++self->exit_guards;  // the end of the run waits for it, too
@@ -163,7 +177,26 @@ void run_on_blocking_thread(function_view f) noexcept {
   } else {
     f();
   }
-  core.outside_activities.fetch_sub(1, std::memory_order_seq_cst);
+}
+
+void run_detached(std::unique_ptr<detached_call> call) {
+  auto job = std::make_unique<detached_job>(std::move(call));
+  if (submit(job.get())) {
+    job.release();
+  } else {
+    (*job)();
+  }
+}
+
+outside_activity::outside_activity() noexcept {
+  worker* w = current_worker();
+  if (w == nullptr || w->current == nullptr) return;
+  core_ = w->core;
+  core_->outside_activities.fetch_add(1, std::memory_order_seq_cst);
+}
+
+outside_activity::~outside_activity() {
+  if (core_ != nullptr) core_->outside_activities.fetch_sub(1, std::memory_order_seq_cst);
 }
 
 void run_blocking(function_view f) {

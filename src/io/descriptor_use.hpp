@@ -19,14 +19,15 @@ namespace weft::detail {
 // How a call on the descriptor is kept from blocking the thread.
 enum class descriptor_kind : std::uint8_t { unknown, plain, blocking_mode, socket, regular };
 
-// Throws std::system_error that names operation and descriptor.
+// Throws std::system_error that names operation and descriptor. `what`: one of file_descriptor's, or
+// with the name of its class.
 [[noreturn]] void fail_descriptor(int error, const char* what, int fd);
 
 // Of a system call: a count, or a negative error; -EAGAIN: it would block.
 inline ssize_t result_of(ssize_t n) noexcept { return n >= 0 ? n : -last_error(); }
 
 struct descriptor_use {
-  // Throws bad_file_descriptor if it is closed.
+  // Throws bad_file_descriptor if it is closed. As for `what`, see fail_descriptor.
   descriptor_use(file_descriptor& d, const char* operation);
   ~descriptor_use();
   descriptor_use(const descriptor_use&) = delete;
@@ -59,6 +60,10 @@ struct descriptor_use {
 
   // Says when it is being closed: see descriptor_wait::begin.
   const std::atomic<std::uint32_t>& users() const noexcept { return of.users_; }
+  // For one that was just made a socket: saves the first call from asking.
+  static void is_socket(file_descriptor& d) noexcept {
+    d.kind_.store(static_cast<std::uint8_t>(descriptor_kind::socket), std::memory_order_relaxed);
+  }
 
   file_descriptor& of;
   const char* what;

@@ -383,17 +383,19 @@ void descriptor_wait::unlock(void* argument) noexcept {
   auto* self = static_cast<descriptor_wait*>(argument);
   descriptor_entry* const e = self->entry_;
   cancelable_state* const ends_with = self->ends_with_;
-  order_before(self);  // who polls is blind for TSan, so the lock does not say it
+  // Who polls is blind for TSan, so the lock does not say it. The nodes of others are linked to this
+  // one's, so it is the entry that orders them.
+  order_before(e);
   if (ends_with != nullptr) ends_with->lock.unlock();
   e->lock.unlock();
 }
 
 void descriptor_wait::unlink(std::uint32_t won) noexcept {
-  order_after(this);
-  order_after(&entry_->lock);  // who was linked behind this one wrote to its node
+  order_after(entry_);
   if (won != claim_case && won != claim_cancelled) {
     std::lock_guard guard(entry_->lock);
     entry_->home->remove_locked(*entry_, to_write_ ? event::write : event::read, node_);
+    order_before(entry_);
   }
   if (ends_with_ != nullptr && won != ended) unlink_wait(*ends_with_, end_node_);
 }

@@ -108,7 +108,8 @@ ssize_t write_without_signal(int fd, const void* data, std::size_t size) noexcep
 
 ssize_t try_write(int fd, descriptor_kind k, std::span<const std::byte> from) noexcept {
   if (k == descriptor_kind::socket) {
-    return result_of(send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+    const ssize_t n = result_of(send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
+    return n == -ECONNRESET ? -EPIPE : n;  // the first time, and EPIPE ever after
   }
   static std::atomic<bool> has_no_signal{true};
   iovec v{const_cast<std::byte*>(from.data()), from.size()};
@@ -140,8 +141,8 @@ namespace detail {
 
 void fail_descriptor(int error, const char* what, int fd) {
   throw std::system_error(error, std::generic_category(),
-                          std::string("weft::file_descriptor::") + what + " (descriptor " +
-                              std::to_string(fd) + ")");
+                          (std::strchr(what, ':') == nullptr ? "weft::file_descriptor::" : "weft::") +
+                              std::string(what) + " (descriptor " + std::to_string(fd) + ")");
 }
 
 descriptor_use::descriptor_use(file_descriptor& d, const char* operation) : of(d), what(operation) {
