@@ -8,8 +8,10 @@
 #include "output/printer.hpp"
 #include "plan/plan.hpp"
 #include "run/host_run.hpp"
-#include "run/result.hpp"
+#include "report/exit_status.hpp"
+#include "report/summary.hpp"
 #include "settings/command_line.hpp"
+#include "settings/environment.hpp"
 
 namespace {
 
@@ -24,7 +26,8 @@ struct report {
 
 report run_all(const settings& asked, const plan& planned) {
   const auto shared =
-      std::make_shared<shared_state>(asked, handshakes_per_worker * weft::workers());
+      std::make_shared<shared_state>(asked, environment("SSH_AUTH_SOCK").value_or(""),
+                                     handshakes_per_worker * weft::workers());
   printer printing;
   const weft::chan<void> fanout(asked.run.fanout);
   std::vector<weft::join_handle<result>> hosts;
@@ -62,7 +65,7 @@ int checked_main(int argc, char** argv) {
   // libssh's deepest call takes 22 KiB of stack here; there is room for other builds of it.
   const report all =
       weft::run({.stack_size = 256 << 10}, [&] { return run_all(*asked, planned); });
-  print_summary(std::cerr, all.results, weft::clock::now() - begin);
+  print_summary(std::cerr, all.results, weft::clock::now() - begin, {});
   if (all.output_error.empty()) return exit_status(all.results);
   std::cerr << "ssh-runner: some output is lost: " << all.output_error << '\n';
   return 6;

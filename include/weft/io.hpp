@@ -7,12 +7,15 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include <weft/chan.hpp>
 #include <weft/detail/async_descriptor.hpp>
+#include <weft/detail/line_buffer.hpp>
 #include <weft/wait_limit.hpp>
 
 namespace weft {
@@ -127,5 +130,38 @@ struct pipe_ends {
 };
 /// Makes a pipe. @throws std::system_error
 pipe_ends pipe();
+
+/// Reads line by line, through a buffer that grows with the lines, from 4 KiB on. Keeps a reference
+/// to its source, which must outlive it. For one goroutine at a time. It reads ahead: what it has
+/// and did not return it gives by rest().
+///
+/// A line costs a search for its end and a string; the system is asked for up to 64 KiB at once.
+class line_reader {
+ public:
+  /// A line may have max_line bytes.
+  explicit line_reader(file_descriptor& source, std::size_t max_line = std::size_t{1} << 20) noexcept
+      : source_(&source), max_line_(max_line) {}
+
+  /// The next line without its '\n'; a '\r' is kept. The last one may lack the '\n'. nullopt: the
+  /// end. Waits as file_descriptor::read() does, and throws as it does; nothing is lost by that.
+  /// @throws std::system_error with std::errc::message_size if the line is longer than max_line, until rest()
+  ///   took it.
+  std::optional<std::string> next(wait_limit limit = {});
+  /// Takes what was read and not returned, which may be part of a line, or many. Never waits.
+  std::string rest();
+
+ private:
+  file_descriptor* source_;
+  std::size_t max_line_;
+  detail::line_buffer buffer_;
+};
+
+/// The lines of a descriptor on a channel that holds some of them: a goroutine reads them, no faster
+/// than they are received, and closes the channel at the end, at an error and when ctx is done. A
+/// line of more than max_line bytes comes in pieces of so many. The goroutine owns the descriptor and
+/// closes it when it ends, which it also does once nobody has the channel any more.
+/// @throws std::bad_alloc
+recv_chan<std::string> lines(file_descriptor from, context ctx = background(),
+                             std::size_t max_line = std::size_t{1} << 20);
 
 }  // namespace weft

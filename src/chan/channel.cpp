@@ -31,6 +31,7 @@ channel* channel::make(const element_type& type, std::size_t capacity) {
 }
 
 channel::~channel() {
+  if (watcher_ != nullptr) watcher_->release();
   for (std::size_t i = 0; i < capacity_; ++i) {
     char* slot = slot_at(static_cast<std::uint32_t>(i));
     if (flag_of(slot).load(std::memory_order_relaxed) != 0) type_.drop(element_of(slot));
@@ -44,7 +45,21 @@ void destroy(channel* c, std::size_t align) noexcept {
 }  // namespace
 
 void channel::release() noexcept {
-  if (handles_.fetch_sub(1, std::memory_order_release) != 1) return;
+  if (watcher_ != nullptr) [[unlikely]] return release_watched();
+  if (handles_.fetch_sub(1, std::memory_order_release) == 1) leave_to_the_waiting();
+}
+
+void channel::release_watched() noexcept {
+  handle_watcher* const w = watcher_;
+  w->retain();  // who has the last handle may be quicker
+  const std::uint32_t before = handles_.fetch_sub(1, std::memory_order_release);
+  if (before == 2) w->one_is_left();
+  w->release();
+  if (before == 1) leave_to_the_waiting();
+}
+
+// The last handle is gone.
+void channel::leave_to_the_waiting() noexcept {
   handles_.load(std::memory_order_acquire);  // pairs with the other handles' releases
   // Always under the locks: an operation that has handed over its value may still be unlocking.
   lock();

@@ -35,6 +35,23 @@
 
 namespace weft::detail {
 
+// Told whenever a channel is left with one handle. That of its maker, if nobody can get another from
+// there: then nobody else will use the channel. Counted, since the channel may go meanwhile.
+class handle_watcher {
+ public:
+  virtual void one_is_left() noexcept = 0;  // by several at once
+  void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+  void release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+  }
+
+ protected:
+  virtual ~handle_watcher() = default;
+
+ private:
+  std::atomic<std::uint32_t> references_{1};
+};
+
 enum class attempt { done, closed, would_wait };
 enum class direction : std::uint8_t { send, receive };
 
@@ -43,6 +60,8 @@ class channel {
   static channel* make(const element_type&, std::size_t capacity);
   void retain() noexcept { handles_.fetch_add(1, std::memory_order_relaxed); }
   void release() noexcept;
+  // Before others have the channel; takes over a reference.
+  void watch_handles(handle_watcher* w) noexcept { watcher_ = w; }
   bool has_one_handle() const noexcept { return handles_.load(std::memory_order_acquire) == 1; }
 
   // Never wait. May throw what T's copy or move throws, with all locks let go.
@@ -141,6 +160,8 @@ class channel {
   char* slot_at(std::uint32_t i) noexcept { return ring_ + std::size_t{i} * stride_; }
   flag& flag_of(char* slot) noexcept { return *reinterpret_cast<flag*>(slot); }
   void* element_of(char* slot) noexcept { return slot + offset_; }
+  void release_watched() noexcept;
+  void leave_to_the_waiting() noexcept;
   void advance(end& e) noexcept {
     e.slot = e.slot + 1 == capacity_ ? 0 : e.slot + 1;
     e.position.store(e.position.load(std::memory_order_relaxed) + 1, std::memory_order_release);
@@ -172,6 +193,7 @@ class channel {
  private:
 
   atomic<std::uint32_t> handles_{1};
+  handle_watcher* watcher_ = nullptr;  // does not change once the channel is shared
   atomic<bool> closed_{false};
   bool dying_ = false;
   const element_type& type_;

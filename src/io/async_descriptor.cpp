@@ -6,6 +6,7 @@
 // Proved by: tests/conformance/coro_io.cpp, tests/stress/io_stress.cpp.
 #include <cerrno>
 #include <new>
+#include <optional>
 
 #include "io/descriptor_use.hpp"
 #include "io/wait.hpp"
@@ -34,14 +35,13 @@ void remove_timer(async_descriptor_state& state) noexcept {
 }
 
 // Registers. True: suspended, the state may be gone. False: there is a status, or an outcome.
-bool start(async_descriptor_state& state, coroutine_wait& wait,
-           const std::atomic<std::uint32_t>* closing) {
+bool start(async_descriptor_state& state, coroutine_wait& wait, const owned_descriptor* owned) {
   if (wait.must_exit()) {
     state.outcome = async_outcome::exit;
     return false;
   }
   auto* parts = ::new (static_cast<void*>(state.parts)) wait_parts(state);
-  if (const auto status = parts->wait.begin(wait.core(), wait.who(), state.limit, closing)) {
+  if (const auto status = parts->wait.begin(wait.core(), wait.who(), state.limit, owned)) {
     state.status = *status;
     return false;
   }
@@ -77,9 +77,10 @@ constexpr suspension_type to_be_writable{"descriptor to be writable", &finish_wa
 // ---- Readiness -----------------------------------------------------------------------------
 
 bool async_readiness::await_ready() {
-  const auto status = descriptor_wait(state_.fd, state_.to_write).without_waiting(state_.limit);
-  if (status) state_.status = *status;
-  return status.has_value();
+  std::optional<wait_status> over = wait_status::ready;
+  if (!is_ready_now(state_.fd, state_.to_write)) over = has_passed(state_.limit);
+  if (over) state_.status = *over;
+  return over.has_value();
 }
 
 bool async_readiness::await_suspend(std::coroutine_handle<> who) noexcept {
@@ -113,30 +114,45 @@ struct async_operation_access {
         op.result_ = static_cast<std::size_t>(n);
         return true;
       }
-      if (n == -EAGAIN) return false;
+      if (n == -EAGAIN) {
+        use(op).note_exhausted(op.to_write);
+        return false;
+      }
       if (n != -EINTR) use(op).fail(static_cast<int>(-n));
     }
   }
-  // After an attempt. True: suspended.
-  static bool wait(async_operation& op, coroutine_wait& wait) {
-    do {
-      if (const auto status = descriptor_wait(op.fd, op.to_write).without_waiting(op.limit)) {
-        use(op).check(*status);
-      } else {
-        if (start(op, wait, &use(op).users())) return true;
-        if (op.outcome != async_outcome::done) return false;
-        use(op).check(op.status);
-      }
-    } while (!attempt(op));
+  // As descriptor_use::until_done, up to the wait. `over`: how the limit has passed.
+  static bool look_and_attempt(async_operation& op, std::optional<wait_status>& over) {
+    if (!use(op).look(op.to_write) && !op.asks_nothing_ && !over && !(over = has_passed(op.limit))) {
+      return false;
+    }
+    if (attempt(op)) return true;
+    if (over || (over = has_passed(op.limit))) use(op).check(*over);
     return false;
+  }
+  // After that. True: suspended.
+  static bool wait(async_operation& op, coroutine_wait& wait) {
+    std::optional<wait_status> over;
+    do {
+      const owned_descriptor owned = use(op).after_attempt();
+      if (start(op, wait, &owned)) return true;
+      if (op.outcome != async_outcome::done) return false;
+      over = how_over(op);
+    } while (!look_and_attempt(op, over));
+    return false;
+  }
+  static std::optional<wait_status> how_over(async_operation& op) {
+    if (op.status == wait_status::ready) return {};
+    if (use(op).is_closing()) use(op).fail(EBADF);
+    return op.status;
   }
   static bool finish(suspension& s, std::uint32_t won) noexcept {
     auto& op = static_cast<async_operation&>(state_of<async_descriptor_state>(s));
     note_end(op, won);
     if (op.outcome != async_outcome::done) return true;
     return !start_async(op, [&] {
-      use(op).check(op.status);
-      if (attempt(op)) return false;
+      std::optional<wait_status> over = how_over(op);
+      if (look_and_attempt(op, over)) return false;
       coroutine_wait again(op);
       return wait(op, again);
     });
@@ -154,7 +170,8 @@ constexpr suspension_type writing{"descriptor to be writable", &async_operation_
 
 bool async_operation::await_ready() {
   async_operation_access::enter(*this);
-  return async_operation_access::attempt(*this);
+  std::optional<wait_status> over;
+  return async_operation_access::look_and_attempt(*this, over);
 }
 
 bool async_operation::await_suspend(std::coroutine_handle<> who) noexcept {

@@ -1,20 +1,9 @@
-// Reading and writing descriptors.
-//
-// Each call tries first and waits only when the system says that it would block. A descriptor in
-// blocking mode never gets a call that may block: RWF_NOWAIT where it works, else poll(2) first and
-// at most PIPE_BUF bytes. A regular file never says that it would block: what the page cache cannot
-// do at once (RWF_NOWAIT) is done on a thread of the blocking pool.
+// What owns a descriptor, and the use of it that each call is.
 //
 // users_: how many calls are inside, and closing_bit. close() sets the bit and cancels the waits;
 // the last to leave closes the number, so that no call meets a number that was used again.
 // Proved by: tests/conformance/descriptor_*.cpp, tests/stress/io_stress.cpp.
 #include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,111 +14,19 @@
 #include <utility>
 
 #include "base/spin_lock.hpp"
-#include "blocking/blocking_pool.hpp"
 #include "io/descriptor_use.hpp"
+#include "io/epoll_poller.hpp"
+#include "io/system_calls.hpp"
 #include "io/wait.hpp"
+#include "sched/current.hpp"
 #include "switch/thread_local.hpp"
 #include "weft/io.hpp"
-
-#ifndef RWF_NOSIGNAL
-#define RWF_NOSIGNAL 0x00000100  // Linux 6.18: no SIGPIPE
-#endif
 
 namespace weft {
 
 using namespace detail;
 
 namespace {
-
-descriptor_kind kind_of(int fd) noexcept {
-  struct stat s {};
-  if (fstat(fd, &s) != 0) return descriptor_kind::plain;
-  if (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode)) return descriptor_kind::regular;
-  if (S_ISSOCK(s.st_mode)) return descriptor_kind::socket;
-  const int flags = fcntl(fd, F_GETFL);
-  return flags >= 0 && (flags & O_NONBLOCK) == 0 ? descriptor_kind::blocking_mode
-                                                 : descriptor_kind::plain;
-}
-
-bool ready_now(int fd, short events) noexcept {
-  pollfd p{fd, events, 0};
-  return ::poll(&p, 1, 0) > 0;
-}
-
-// What cannot be done at once, where this thread may block.
-template <class F>
-ssize_t on_blocking_thread(F call) noexcept {
-  ssize_t n = 0;
-  auto body = [&] { n = result_of(call()); };
-  run_on_blocking_thread(function_view(body));
-  return n;
-}
-
-ssize_t try_read(int fd, descriptor_kind k, std::span<std::byte> into) noexcept {
-  switch (k) {
-    case descriptor_kind::regular: {
-      iovec v{into.data(), into.size()};
-      const ssize_t n = preadv2(fd, &v, 1, -1, RWF_NOWAIT);
-      if (n >= 0) return n;
-      return on_blocking_thread([&] { return ::read(fd, into.data(), into.size()); });
-    }
-    case descriptor_kind::socket: return result_of(recv(fd, into.data(), into.size(), MSG_DONTWAIT));
-    case descriptor_kind::blocking_mode: {
-      iovec v{into.data(), into.size()};
-      const ssize_t n = result_of(preadv2(fd, &v, 1, -1, RWF_NOWAIT));
-      if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EINVAL) return n;
-      if (!ready_now(fd, POLLIN)) return -EAGAIN;
-      return result_of(::read(fd, into.data(), into.size()));
-    }
-    default: return result_of(::read(fd, into.data(), into.size()));
-  }
-}
-
-// A write that cannot raise SIGPIPE, on kernels without RWF_NOSIGNAL: the signal is blocked, and
-// taken away if the write brought it about.
-ssize_t write_without_signal(int fd, const void* data, std::size_t size) noexcept {
-  sigset_t pipe_signal;
-  sigset_t before;
-  sigset_t pending;
-  sigemptyset(&pipe_signal);
-  sigaddset(&pipe_signal, SIGPIPE);
-  sigpending(&pending);
-  const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
-  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  const ssize_t n = result_of(::write(fd, data, size));
-  if (n == -EPIPE && !was_pending) {
-    const timespec at_once{};
-    while (sigtimedwait(&pipe_signal, nullptr, &at_once) == -1 && last_error() == EINTR) {
-    }
-  }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return n;
-}
-
-ssize_t try_write(int fd, descriptor_kind k, std::span<const std::byte> from) noexcept {
-  if (k == descriptor_kind::socket) {
-    const ssize_t n = result_of(send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
-    return n == -ECONNRESET ? -EPIPE : n;  // the first time, and EPIPE ever after
-  }
-  static std::atomic<bool> has_no_signal{true};
-  iovec v{const_cast<std::byte*>(from.data()), from.size()};
-  if (k == descriptor_kind::regular) {
-    const ssize_t n = pwritev2(fd, &v, 1, -1, RWF_NOWAIT);
-    if (n >= 0) return n;
-    return on_blocking_thread([&] { return ::write(fd, from.data(), from.size()); });
-  }
-  const int no_wait = k == descriptor_kind::blocking_mode ? RWF_NOWAIT : 0;
-  if (has_no_signal.load(std::memory_order_relaxed)) {
-    ssize_t n = result_of(pwritev2(fd, &v, 1, -1, RWF_NOSIGNAL | no_wait));
-    if (n != -EOPNOTSUPP && n != -ENOSYS && n != -EINVAL) return n;
-    // Which of the two flags it was: without waiting or not, ask for the signal's alone.
-    if (no_wait == 0) has_no_signal.store(false, std::memory_order_relaxed);
-  }
-  if (k != descriptor_kind::blocking_mode) return write_without_signal(fd, from.data(), from.size());
-  if (!ready_now(fd, POLLOUT)) return -EAGAIN;
-  // Room for so much is what a ready pipe promises.
-  return write_without_signal(fd, from.data(), std::min(from.size(), std::size_t{PIPE_BUF}));
-}
 
 std::span<const std::byte> bytes_of(std::string_view s) noexcept {
   return {reinterpret_cast<const std::byte*>(s.data()), s.size()};
@@ -166,8 +63,57 @@ descriptor_use::~descriptor_use() {
   // Its store of fd_ is the last touch.
 }
 
+void descriptor_use::note_kind(file_descriptor& d, descriptor_kind k) noexcept {
+  d.kind_.store(static_cast<std::uint8_t>(k), std::memory_order_relaxed);
+}
+
 void descriptor_use::wait(bool to_write, const wait_limit& limit) {
-  check(wait_descriptor(fd, to_write, limit, &of.users_));
+  if (const auto over = has_passed(limit)) {
+    if (!is_ready_now(fd, to_write)) check(*over);
+    return;
+  }
+  const owned_descriptor owned{of.users_, is_edge_triggered(kind), {}};
+  check(wait_descriptor(fd, to_write, limit, &owned));
+}
+
+bool descriptor_use::look(bool to_write) noexcept {
+  has_seen_ = false;
+  if (!is_edge_triggered(kind)) return true;
+  if (entry_ == nullptr) {
+    worker* w = current_worker();
+    if (w != nullptr) entry_ = poller_of(*w->core).find_entry(fd);
+    if (entry_ == nullptr) return true;
+  }
+  seen_ = entry_->side(to_write).events.load(std::memory_order_acquire);  // see counted_events
+  has_seen_ = true;
+  return !entry_->is_exhausted(to_write, seen_) || (!to_write && !of.held_.empty());
+}
+
+void descriptor_use::note_exhausted(bool to_write) noexcept {
+  if (has_seen_) entry_->side(to_write).exhausted.store(seen_, std::memory_order_relaxed);
+}
+
+owned_descriptor descriptor_use::after_attempt() const noexcept {
+  return {of.users_, is_edge_triggered(kind),
+          has_seen_ ? std::optional(seen_) : std::optional<std::uint32_t>()};
+}
+
+std::optional<wait_status> descriptor_use::limit_status(const wait_limit& limit) noexcept {
+  return has_passed(limit);
+}
+
+std::optional<wait_status> descriptor_use::wait_after_attempt(bool to_write,
+                                                              const wait_limit& limit) {
+  const owned_descriptor owned = after_attempt();
+  const wait_status status = wait_descriptor(fd, to_write, limit, &owned);
+  if (entry_ == nullptr && owned.edge_triggered) entry_ = &poller_of(current_core()).entry_of(fd);
+  if (status == wait_status::ready) return {};
+  if (is_closing()) fail(EBADF);
+  return status;
+}
+
+bool descriptor_use::is_closing() const noexcept {
+  return (of.users_.load(std::memory_order_acquire) & closing_bit) != 0;
 }
 
 void descriptor_use::check(wait_status status) {
@@ -176,18 +122,24 @@ void descriptor_use::check(wait_status status) {
     case wait_status::timeout: fail(ETIMEDOUT);
     case wait_status::cancelled: break;
   }
-  const bool closed = (of.users_.load(std::memory_order_acquire) & closing_bit) != 0;
-  fail(closed ? EBADF : ECANCELED);
+  fail(is_closing() ? EBADF : ECANCELED);
 }
 
 ssize_t descriptor_use::read_now(std::span<std::byte> into) {
+  if (into.empty()) return 0;
   if (!of.held_.empty()) {
     const std::size_t n = std::min(into.size(), of.held_.size());
     std::memcpy(into.data(), of.held_.data(), n);
     of.held_.erase(0, n);
     return static_cast<ssize_t>(n);
   }
-  return try_read(fd, kind, into);
+  const ssize_t n = try_read(fd, kind, into);
+  // A stream that gave less has no more; what comes is another event. (Where it stops at urgent data
+  // the kernel says so: see `for_good` in epoll_poller.cpp.)
+  if (kind == descriptor_kind::tcp && n > 0 && static_cast<std::size_t>(n) < into.size()) {
+    note_exhausted(false);
+  }
+  return n;
 }
 
 ssize_t descriptor_use::write_now(std::span<const std::byte> from) noexcept {
@@ -195,6 +147,7 @@ ssize_t descriptor_use::write_now(std::span<const std::byte> from) noexcept {
 }
 
 std::size_t descriptor_use::read(std::span<std::byte> into, const wait_limit& limit) {
+  if (into.empty()) return 0;
   return until_done(false, limit, [&] { return read_now(into); });
 }
 
@@ -329,7 +282,10 @@ pipe_ends pipe() {
   if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) {
     throw std::system_error(last_error(), std::generic_category(), "weft::pipe");
   }
-  return {file_descriptor(ends[0]), file_descriptor(ends[1])};
+  pipe_ends both{file_descriptor(ends[0]), file_descriptor(ends[1])};
+  descriptor_use::note_kind(both.reader, descriptor_kind::pipe);
+  descriptor_use::note_kind(both.writer, descriptor_kind::pipe);
+  return both;
 }
 
 }  // namespace weft

@@ -44,7 +44,7 @@ ssize_t try_connect(int fd, const socket_address& to) {
 tcp_stream made_for(const socket_address& to) {
   tcp_stream stream(
       make_socket(to.data()->sa_family, SOCK_STREAM, "tcp_stream::connect " + to.to_string()));
-  descriptor_use::is_socket(stream);
+  descriptor_use::note_kind(stream, descriptor_kind::tcp);
   stream.no_delay(true);
   return stream;
 }
@@ -204,14 +204,14 @@ tcp_listener::tcp_listener(std::string_view ip, std::uint16_t port, int backlog)
 
 tcp_stream tcp_listener::accept(wait_limit limit) {
   tcp_stream stream(accept_from(socket_, "tcp_listener::accept", limit));
-  descriptor_use::is_socket(stream);
+  descriptor_use::note_kind(stream, descriptor_kind::tcp);
   return stream;
 }
 
 coro<tcp_stream> tcp_listener::async_accept(wait_limit limit) {
   tcp_stream stream(
       co_await async_accept_from(socket_, "tcp_listener::accept", std::move(limit)));
-  descriptor_use::is_socket(stream);
+  descriptor_use::note_kind(stream, descriptor_kind::tcp);
   co_return stream;
 }
 

@@ -43,7 +43,7 @@ struct connecting {
       : what("unix_stream::connect " + path.string()),
         to(address_for(path, what)),
         stream(make_socket(AF_UNIX, SOCK_STREAM, what)) {
-    descriptor_use::is_socket(stream);
+    descriptor_use::note_kind(stream, descriptor_kind::socket);
   }
   // False: the listener's queue is full.
   bool attempt() const {
@@ -83,8 +83,8 @@ std::pair<unix_stream, unix_stream> unix_stream::pair() {
     fail_net(last_error(), "unix_stream::pair");
   }
   std::pair<unix_stream, unix_stream> made{unix_stream(ends[0]), unix_stream(ends[1])};
-  descriptor_use::is_socket(made.first);
-  descriptor_use::is_socket(made.second);
+  descriptor_use::note_kind(made.first, descriptor_kind::socket);
+  descriptor_use::note_kind(made.second, descriptor_kind::socket);
   return made;
 }
 
@@ -95,7 +95,7 @@ unix_listener::unix_listener(std::filesystem::path path, int backlog) {
   const sockaddr_un at = address_for(path, what);
   path_ = std::filesystem::absolute(path);  // the working directory may change
   socket_ = file_descriptor(make_socket(AF_UNIX, SOCK_STREAM, what));
-  descriptor_use::is_socket(socket_);
+  descriptor_use::note_kind(socket_, descriptor_kind::socket);
   if (::bind(socket_.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) {
     const int error = last_error();
     if (error != EADDRINUSE) fail_net(error, what);
@@ -141,14 +141,14 @@ unix_listener::~unix_listener() { close(); }
 
 unix_stream unix_listener::accept(wait_limit limit) {
   unix_stream stream(accept_from(socket_, "unix_listener::accept", limit));
-  descriptor_use::is_socket(stream);
+  descriptor_use::note_kind(stream, descriptor_kind::socket);
   return stream;
 }
 
 coro<unix_stream> unix_listener::async_accept(wait_limit limit) {
   unix_stream stream(
       co_await async_accept_from(socket_, "unix_listener::accept", std::move(limit)));
-  descriptor_use::is_socket(stream);
+  descriptor_use::note_kind(stream, descriptor_kind::socket);
   co_return stream;
 }
 

@@ -1,11 +1,13 @@
-// Every declaration of the interface's contract (runtime to contexts), used the way a reader of that
+// Every declaration of the interface's contract (runtime to contexts, descriptors), used the way a reader of that
 // page would write it. What each of them does is the other files' business; here they compile, and
 // have the types that the contract says.
 #include <atomic>
 #include <chrono>
 #include <concepts>
 #include <coroutine>
+#include <cstddef>
 #include <exception>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -17,9 +19,12 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
+
+#include <fcntl.h>
 
 #include <weft/weft.hpp>
 
@@ -527,5 +532,69 @@ TEST_CASE("api: task groups and contexts", "[api]") {
     CHECK_THROWS_AS(std::rethrow_exception(late.cause()), weft::context_deadline_exceeded);
     static_assert(std::is_base_of_v<std::runtime_error, weft::context_cancelled>);
     static_assert(std::is_base_of_v<std::runtime_error, weft::context_deadline_exceeded>);
+  });
+}
+
+TEST_CASE("api: descriptors", "[api]") {
+  weft::run([] {
+    weft::wait_limit for_ever;
+    weft::wait_limit so_long(1s);
+    weft::wait_limit until(weft::clock::now() + 1s);
+    weft::wait_limit with_it(weft::background());
+    static_assert(same<decltype(weft::wait_readable(0)), weft::wait_status>);
+    static_assert(same<decltype(weft::wait_writable(0, 1s)), weft::wait_status>);
+    static_assert(std::is_nothrow_default_constructible_v<weft::file_descriptor>);
+    static_assert(!std::is_copy_constructible_v<weft::file_descriptor>);
+    static_assert(std::is_nothrow_move_constructible_v<weft::file_descriptor>);
+    static_assert(!std::is_convertible_v<int, weft::file_descriptor>);
+
+    weft::pipe_ends ends = weft::pipe();
+    weft::file_descriptor& in = ends.reader;
+    weft::file_descriptor& out = ends.writer;
+    CHECK(weft::wait_writable(out.get()) == weft::wait_status::ready);
+    CHECK(weft::wait_readable(in.get(), 1ms) == weft::wait_status::timeout);
+    weft::cancel_waits(in.get());
+    out.write("abc");
+    const std::vector<std::byte> bytes{std::byte('d'), std::byte('\n')};
+    out.write(bytes, so_long);
+    out.write(std::string("e\n"), until);
+    std::size_t written = out.write_some(bytes);
+    CHECK(written == 2);
+    std::byte two[2];
+    std::size_t n = in.read(two);
+    CHECK(n == 2);
+    n = in.read_full(two, for_ever);
+    CHECK(n == 2);
+    weft::line_reader reader(in, 100);
+    std::optional<std::string> line = reader.next();
+    CHECK(line == "");
+    line = reader.next(with_it);
+    CHECK(line == "e");
+    std::string rest = reader.rest();
+    CHECK(rest == "d\n");
+    auto coroutine = [&in, &out]() -> weft::coro<std::size_t> {
+      std::byte one[1];
+      std::byte last[1];
+      co_await out.async_write("xyz");
+      co_await out.async_write(std::span<const std::byte>(), 1s);
+      const weft::wait_status readable = co_await weft::async_wait_readable(in.get());
+      const weft::wait_status writable = co_await weft::async_wait_writable(out.get(), 1s);
+      const std::size_t a = co_await in.async_read(one);
+      const std::size_t b = co_await in.async_read_full(last, 1s);
+      co_return a + b + (readable == writable ? 1 : 0);
+    };
+    CHECK(weft::spawn(coroutine()).get() == 3);
+    out.close();
+    out.close();
+    CHECK_FALSE(out);
+    CHECK(in.read_all(1s, 100) == "z");
+    weft::file_descriptor null = weft::file_descriptor::open("/dev/null", O_RDWR);
+    weft::file_descriptor copy = weft::file_descriptor::duplicate(null.get());
+    weft::file_descriptor again(copy.release());
+    CHECK(copy.get() == -1);
+    weft::recv_chan<std::string> none = weft::lines(std::move(again));
+    CHECK_FALSE(none.recv());
+    weft::recv_chan<std::string> some = weft::lines(std::move(in), weft::background(), 10);
+    CHECK_FALSE(some.recv());
   });
 }

@@ -20,7 +20,8 @@ std::errc failure(F f) {
   } catch (const std::system_error& e) {
     for (std::errc c : {std::errc::timed_out, std::errc::bad_file_descriptor,
                         std::errc::broken_pipe, std::errc::message_size,
-                        std::errc::no_such_file_or_directory}) {
+                        std::errc::no_such_file_or_directory,
+                        std::errc::operation_canceled}) {
       if (e.code() == c) return c;
     }
     return std::errc::not_supported;  // some other error
@@ -35,6 +36,10 @@ inline std::string text_of(std::span<const std::byte> bytes) {
 inline std::string read_some(weft::file_descriptor& from, std::size_t at_most = 64) {
   std::vector<std::byte> buffer(at_most);
   return text_of(std::span(buffer).first(from.read(buffer)));
+}
+inline std::string read_some(weft::file_descriptor& from, weft::wait_limit limit) {
+  std::vector<std::byte> buffer(64);
+  return text_of(std::span(buffer).first(from.read(buffer, limit)));
 }
 
 }  // namespace weft_test

@@ -1,5 +1,5 @@
-#include "run/result.hpp"
-#include "settings/duration.hpp"
+#include "report/exit_status.hpp"
+#include "text/duration.hpp"
 #include "support/catch.hpp"
 
 using namespace ssh_runner;

@@ -10,8 +10,6 @@
 #include <thread>
 #include <utility>
 
-#include "run/result.hpp"
-
 namespace ssh_runner {
 namespace {
 
@@ -23,18 +21,17 @@ constexpr int threads = 4;
 resolver::~resolver() { questions_.close(); }
 
 std::vector<socket_address> resolver::look_up(const std::string& host, std::uint16_t port,
-                                              weft::clock::time_point deadline) {
+                                              attempt& a) {
   const std::string service = std::to_string(port);
   if (answer numeric = ask(host, service, AI_NUMERICHOST); numeric.error.empty())
     return std::move(numeric.addresses);
 
   start_threads();
   const question asked{host, service, weft::chan<answer>(1)};
+  a.wait(weft::on_send(questions_, asked));
   std::optional<answer> got;
-  if (questions_.send_until(asked, deadline) != weft::chan_status::ok ||
-      asked.reply.recv_until(got, deadline) != weft::chan_status::ok)
-    throw failure(verdict::timed_out, phase::resolve, "time-out");
-  if (!got->error.empty()) throw failure(verdict::not_connected, phase::resolve, got->error);
+  a.wait(weft::on_recv(asked.reply, got));
+  if (!got->error.empty()) a.fail(got->error);
   return std::move(got->addresses);
 }
 

@@ -8,6 +8,8 @@
 #include <vector>
 #include <weft/weft.hpp>
 
+#include "connect/attempt.hpp"
+
 namespace ssh_runner {
 
 struct socket_address {
@@ -27,8 +29,7 @@ class resolver {
   ~resolver();
 
   // Throws failure.
-  std::vector<socket_address> look_up(const std::string& host, std::uint16_t port,
-                                      weft::clock::time_point deadline);
+  std::vector<socket_address> look_up(const std::string& host, std::uint16_t port, attempt& a);
 
  private:
   struct answer {

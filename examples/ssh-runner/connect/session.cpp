@@ -1,29 +1,68 @@
 #include "connect/session.hpp"
 
-#include <algorithm>
-#include <array>
 #include <new>
-#include <utility>
 
 namespace ssh_runner {
 namespace {
 
-std::string methods(int list) {
-  constexpr std::array<std::pair<int, const char*>, 5> names = {
-      {{SSH_AUTH_METHOD_PUBLICKEY, "publickey"},
-       {SSH_AUTH_METHOD_PASSWORD, "password"},
-       {SSH_AUTH_METHOD_INTERACTIVE, "keyboard-interactive"},
-       {SSH_AUTH_METHOD_HOSTBASED, "hostbased"},
-       {SSH_AUTH_METHOD_GSSAPI_MIC, "gssapi"}}};
-  std::string text;
-  for (const auto& [bit, name] : names)
-    if ((list & bit) != 0) text.append(text.empty() ? "" : ", ").append(name);
-  return text.empty() ? "nothing" : text;
+// What libssh knows beyond what it offers by itself: for servers that know nothing better.
+constexpr const char* old_ciphers = ",aes256-cbc,aes192-cbc,aes128-cbc,3des-cbc";
+constexpr const char* old_exchanges =
+    ",diffie-hellman-group14-sha1,diffie-hellman-group-exchange-sha1,diffie-hellman-group1-sha1";
+constexpr const char* old_macs = ",hmac-sha1-etm@openssh.com,hmac-sha1";
+constexpr const char* usual_ciphers =
+    "chacha20-poly1305@openssh.com,aes256-gcm@openssh.com,aes128-gcm@openssh.com,aes256-ctr,"
+    "aes192-ctr,aes128-ctr";
+constexpr const char* usual_exchanges =
+    "curve25519-sha256,curve25519-sha256@libssh.org,ecdh-sha2-nistp256,ecdh-sha2-nistp384,"
+    "ecdh-sha2-nistp521,diffie-hellman-group18-sha512,diffie-hellman-group16-sha512,"
+    "diffie-hellman-group-exchange-sha256,diffie-hellman-group14-sha256";
+constexpr const char* usual_macs =
+    "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com,hmac-sha2-256,hmac-sha2-512";
+
+std::string list(const std::string& asked, bool insecure, const char* usual, const char* old) {
+  if (!insecure) return asked;
+  return (asked.empty() ? std::string(usual) : asked) + old;
+}
+
+// Empty, or which option libssh does not take.
+std::string set_algorithms(ssh_session s, const algorithm_settings& a) {
+  const auto set = [s](const std::string& value, auto... options) {
+    return value.empty() || ((ssh_options_set(s, options, value.c_str()) == SSH_OK) && ...);
+  };
+  if (!set(list(a.ciphers, a.insecure, usual_ciphers, old_ciphers), SSH_OPTIONS_CIPHERS_C_S,
+           SSH_OPTIONS_CIPHERS_S_C))
+    return "--ciphers";
+  if (!set(list(a.key_exchange, a.insecure, usual_exchanges, old_exchanges),
+           SSH_OPTIONS_KEY_EXCHANGE))
+    return "--kex";
+  if (!set(list(a.macs, a.insecure, usual_macs, old_macs), SSH_OPTIONS_HMAC_C_S,
+           SSH_OPTIONS_HMAC_S_C))
+    return "--macs";
+  return {};
+}
+
+// Its messages begin with where they come from: "Socket error: Connection reset by peer".
+std::string without_origin(std::string text) {
+  constexpr std::string_view origin = "Socket error: ";
+  return text.starts_with(origin) ? text.substr(origin.size()) : text;
 }
 
 }  // namespace
 
-session::session(weft::file_descriptor socket, const endpoint& to, const known_host& host)
+std::string check_algorithms(const algorithm_settings& a) {
+  const session_ptr s(ssh_new());
+  if (!s) throw std::bad_alloc();
+  const std::string option = set_algorithms(s.get(), a);
+  if (option.empty()) return {};
+  return option + ": libssh knows none of these: " +
+         (option == "--ciphers" ? a.ciphers
+          : option == "--kex"   ? a.key_exchange
+                                : a.macs);
+}
+
+session::session(weft::file_descriptor socket, const endpoint& to,
+                 const std::string& host_key_types, const algorithm_settings& algorithms, attempt& a)
     : session_(ssh_new()) {
   if (!session_) throw std::bad_alloc();
   ssh_session const s = session_.get();
@@ -33,105 +72,36 @@ session::session(weft::file_descriptor socket, const endpoint& to, const known_h
   ssh_options_set(s, SSH_OPTIONS_PROCESS_CONFIG, &off);
   ssh_options_set(s, SSH_OPTIONS_NODELAY, &on);
   ssh_options_set(s, SSH_OPTIONS_USER, to.user.c_str());
-  const std::string algorithms = host.algorithms();
-  ssh_options_set(s, SSH_OPTIONS_HOSTKEYS, algorithms.c_str());
+  ssh_options_set(s, SSH_OPTIONS_HOSTKEYS,
+                  (algorithms.insecure ? host_key_types + ",ssh-rsa" : host_key_types).c_str());
+  if (algorithms.insecure)
+    ssh_options_set(s, SSH_OPTIONS_PUBLICKEY_ACCEPTED_TYPES,
+                    "ssh-ed25519,ecdsa-sha2-nistp521,ecdsa-sha2-nistp384,ecdsa-sha2-nistp256,"
+                    "rsa-sha2-512,rsa-sha2-256,ssh-rsa");
+  set_algorithms(s, algorithms);
   // No files of libssh's own choice. The host's name is not set, or it would read known_hosts.
   ssh_options_set(s, SSH_OPTIONS_SSH_DIR, "/dev/null");
 
-  // From ssh_connect on libssh owns the socket: it closes it after an error, and with the session
+  // From here on libssh owns the socket: it closes it after an error, and with the session
   // in any case. A second owner would close a number that is another host's by then.
   const int fd = socket.release();
   ssh_options_set(s, SSH_OPTIONS_FD, &fd);
-  if (ssh_connect(s) == SSH_ERROR) throw failure(verdict::not_connected, phase::handshake, error());
+  a.enter(phase::handshake);
+  if (ssh_connect(s) == SSH_ERROR) a.fail(without_origin(error()));
 }
 
-void session::await_greeting(weft::clock::time_point deadline) { wait(phase::handshake, deadline); }
-
-void session::handshake(weft::clock::time_point deadline) {
-  if (until_done([this] { return ssh_connect(get()); }, phase::handshake, deadline) != SSH_OK)
-    throw failure(verdict::not_connected, phase::handshake, error());
+void session::handshake(attempt& a) {
+  a.enter(phase::handshake);
+  if (until_done(a, [this] { return ssh_connect(get()); }) != SSH_OK)
+    a.fail(without_origin(error()));
 }
 
-void session::check_host_key(const known_host& host) const {
-  ssh_key raw = nullptr;
-  if (ssh_get_server_publickey(get(), &raw) != SSH_OK)
-    throw failure(verdict::host_key_refused, phase::host_key, error());
-  const key_ptr shown(raw);
-  switch (host.check(raw)) {
-    case key_state::known: return;
-    case key_state::unknown:
-      throw failure(
-          verdict::host_key_refused, phase::host_key,
-          "unknown: known_hosts has no key of this host, it shows the " + fingerprint(raw));
-    case key_state::changed:
-      throw failure(verdict::host_key_refused, phase::host_key,
-                    "changed: not the key in known_hosts, it shows the " + fingerprint(raw) +
-                        " (another machine, or somebody in between)");
-    case key_state::revoked:
-      throw failure(verdict::host_key_refused, phase::host_key,
-                    "revoked: known_hosts forbids the " + fingerprint(raw));
-  }
-}
-
-void session::login(const credentials& with, weft::clock::time_point deadline) {
-  const auto accepted = [&](auto step) {
-    const int rc = until_done(step, phase::login, deadline, SSH_AUTH_AGAIN);
-    if (rc == SSH_AUTH_ERROR) throw failure(verdict::not_connected, phase::login, error());
-    return rc == SSH_AUTH_SUCCESS;
-  };
-  std::string tried;
-  const auto note = [&](const std::string& what) {
-    tried.append(tried.empty() ? "" : ", ").append(what);
-  };
-
-  for (const shared_key& key : with.keys) {
-    if (!key->key) continue;
-    if (accepted([&] { return ssh_userauth_publickey(get(), nullptr, key->key.get()); })) return;
-    note("the " + fingerprint(key->key.get()));
-  }
-  // Asking without any proof is how a client learns what the server takes.
-  if (with.keys.empty() && accepted([&] { return ssh_userauth_none(get(), nullptr); })) return;
-
-  const auto allows = [this](int method) {
-    return (ssh_userauth_list(get(), nullptr) & method) != 0;
-  };
-  if (with.password && allows(SSH_AUTH_METHOD_PASSWORD)) {
-    const char* const password = with.password->reveal().c_str();
-    if (accepted([&] { return ssh_userauth_password(get(), nullptr, password); })) return;
-    note("the password");
-  }
-  if (with.password && allows(SSH_AUTH_METHOD_INTERACTIVE)) {
-    if (keyboard_interactive(with.password->reveal(), deadline) == SSH_AUTH_SUCCESS) return;
-    note("the password as an answer");
-  }
-  throw failure(verdict::not_connected, phase::login,
-                "refused; tried " + (tried.empty() ? "nothing" : tried) + "; the server takes " +
-                    methods(ssh_userauth_list(get(), nullptr)));
-}
-
-// Many servers ask for the password as a question of their own.
-int session::keyboard_interactive(const std::string& password, weft::clock::time_point deadline) {
-  for (;;) {
-    const int rc = until_done([&] { return ssh_userauth_kbdint(get(), nullptr, nullptr); },
-                              phase::login, deadline, SSH_AUTH_AGAIN);
-    if (rc != SSH_AUTH_INFO) return rc;
-    const int prompts = ssh_userauth_kbdint_getnprompts(get());
-    for (int i = 0; i < prompts; ++i)
-      ssh_userauth_kbdint_setanswer(get(), static_cast<unsigned>(i), password.c_str());
-  }
-}
-
-void session::wait(phase where, weft::clock::time_point deadline) {
+void session::wait(attempt& a) {
   const auto nothing = [] {};
-  bool late = false;
-  const auto on_late = [&] { late = true; };
-  if (wants_write()) {
-    weft::select(weft::on_readable(fd(), nothing), weft::on_writable(fd(), nothing),
-                 weft::on_timeout(deadline, on_late));
-  } else {
-    weft::select(weft::on_readable(fd(), nothing), weft::on_timeout(deadline, on_late));
-  }
-  if (late || weft::clock::now() >= deadline) throw failure(verdict::timed_out, where, "time-out");
+  if (wants_write())
+    a.wait(weft::on_readable(fd(), nothing), weft::on_writable(fd(), nothing));
+  else
+    a.wait(weft::on_readable(fd(), nothing));
 }
 
 }  // namespace ssh_runner

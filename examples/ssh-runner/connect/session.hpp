@@ -1,14 +1,13 @@
-// An SSH connection up to the point where a command can be started.
+// An SSH connection.
 #pragma once
 
 #include <string>
-#include <string_view>
+#include <utility>
 #include <weft/weft.hpp>
 
-#include "connect/known_hosts.hpp"
+#include "connect/attempt.hpp"
 #include "connect/ssh_types.hpp"
 #include "plan/endpoint.hpp"
-#include "run/result.hpp"
 
 namespace ssh_runner {
 
@@ -17,23 +16,21 @@ namespace ssh_runner {
 // it is done or would block, then wait() parks the goroutine until the socket is ready.
 class session {
  public:
-  // Sends our greeting. `host`: what known_hosts has on it.
-  session(weft::file_descriptor socket, const endpoint& to, const known_host& host);
+  // Sends our greeting. `host_key_types`: the algorithms to ask the server for. Throws failure.
+  session(weft::file_descriptor socket, const endpoint& to, const std::string& host_key_types,
+          const algorithm_settings& algorithms, attempt& a);
 
-  // These throw failure. The first waits until the server has said anything at all: before that
-  // there is nothing to compute.
-  void await_greeting(weft::clock::time_point deadline);
-  void handshake(weft::clock::time_point deadline);
-  void check_host_key(const known_host& host) const;
-  void login(const credentials& with, weft::clock::time_point deadline);
+  // Waits until the server has said anything at all: before that there is nothing to compute.
+  void await_greeting(attempt& a) { wait(a); }
+  void handshake(attempt& a);
 
-  // Calls step until it returns something else than `again`.
+  // Calls step until it returns something else than `again`, waiting in between.
   template <class Step>
-  int until_done(Step step, phase where, weft::clock::time_point deadline, int again = SSH_AGAIN) {
+  int until_done(attempt& a, Step step, int again = SSH_AGAIN) {
     for (;;) {
       const int rc = step();
       if (rc != again) return rc;
-      wait(where, deadline);
+      wait(a);
     }
   }
 
@@ -45,10 +42,12 @@ class session {
   bool wants_write() const { return (ssh_get_poll_flags(session_.get()) & SSH_WRITE_PENDING) != 0; }
 
  private:
-  void wait(phase where, weft::clock::time_point deadline);
-  int keyboard_interactive(const std::string& password, weft::clock::time_point deadline);
+  void wait(attempt& a);
 
   session_ptr session_;
 };
+
+// What is wrong with the lists of algorithms; empty: nothing.
+std::string check_algorithms(const algorithm_settings&);
 
 }  // namespace ssh_runner

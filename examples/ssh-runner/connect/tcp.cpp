@@ -8,8 +8,6 @@
 #include <string>
 #include <system_error>
 
-#include "run/result.hpp"
-
 namespace ssh_runner {
 namespace {
 
@@ -32,23 +30,23 @@ namespace {
 
 }  // namespace
 
-weft::file_descriptor connect_tcp(const std::vector<socket_address>& addresses,
-                                  weft::clock::time_point deadline) {
+weft::file_descriptor connect_tcp(const std::vector<socket_address>& addresses, attempt& a) {
   int last_error = 0;
   for (std::size_t i = 0; i < addresses.size(); ++i) {
-    const auto now = weft::clock::now();
-    const auto share = (deadline - now) / static_cast<int>(addresses.size() - i);
+    const auto share = a.left() / static_cast<int>(addresses.size() - i);
     weft::file_descriptor socket;
     int error = start_connecting(addresses[i], socket);
     if (error == EINPROGRESS) {
-      const auto waited = weft::wait_writable(socket.get(), now + share);
-      error = waited == weft::wait_status::ready ? pending_error(socket) : ETIMEDOUT;
+      bool late = false;
+      a.wait(weft::on_writable(socket.get(), [] {}),
+             weft::on_timeout(share, [&] { late = true; }));
+      error = late ? ETIMEDOUT : pending_error(socket);
     }
     if (error == 0) return socket;
     last_error = error;
   }
-  if (weft::clock::now() >= deadline) throw failure(verdict::timed_out, phase::connect, "time-out");
-  throw failure(verdict::not_connected, phase::connect, std::system_category().message(last_error));
+  if (a.left().count() <= 0) a.fail_late();
+  a.fail(std::system_category().message(last_error));
 }
 
 }  // namespace ssh_runner

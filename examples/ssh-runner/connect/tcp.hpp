@@ -11,6 +11,6 @@ namespace ssh_runner {
 // Tries each address in turn, each with its share of the time that is left, so that one dead
 // address does not use it all. Throws failure.
 weft::file_descriptor connect_tcp(const std::vector<socket_address>& addresses,
-                                  weft::clock::time_point deadline);
+                                  attempt& a);
 
 }  // namespace ssh_runner

@@ -115,9 +115,6 @@ plan planner::make() {
                         "' has a ProxyCommand in the configuration, which is not supported: give "
                         "--jump or use ProxyJump");
     to.via = make_chain(jumps);
-    if (to.via || !to.host_key.fingerprint.empty() ||
-        to.host_key.check == host_key_check::accept_new)
-      throw usage_error("jump hosts, fingerprints and accept-new do not work yet: host " + t.host);
     result_.hosts.push_back({t.label, std::make_shared<const endpoint>(std::move(to))});
   }
   for (const planned_host& host : result_.hosts)
@@ -195,6 +192,8 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
                                                : strict == "no" || strict == "off"
                                                    ? host_key_check::no
                                                    : host_key_check::yes);
+  if (!rule.fingerprint.empty() && !rule.fingerprint.starts_with("SHA256:"))
+    rule.fingerprint.insert(0, "SHA256:");
   if (rule.check == host_key_check::no || !rule.fingerprint.empty()) return rule;
 
   std::vector<std::string> files = asked_.host_keys.known_hosts;
@@ -208,6 +207,7 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
       files.insert(files.end(), global.begin(), global.end());
   }
   rule.known = read_known_hosts(files);
+  rule.new_keys_go_to = files.front();
   return rule;
 }
 

@@ -4,10 +4,7 @@
 
 #include "output/line_splitter.hpp"
 #include "run/remote_command.hpp"
-#include "run/semaphore.hpp"
-#include "settings/duration.hpp"
-#include "connect/session.hpp"
-#include "connect/tcp.hpp"
+#include "text/duration.hpp"
 
 namespace ssh_runner {
 namespace {
@@ -25,25 +22,6 @@ constexpr std::chrono::nanoseconds drain_time = 10s;  // in all, without waits f
 constexpr std::size_t drain_bytes = 4 << 20;
 
 constexpr auto never = 24h * 365 * 30;
-
-std::unique_ptr<remote_command> start_command(const endpoint& to, shared_state& shared) {
-  time_point deadline = weft::clock::now() + to.connect_timeout;
-
-  known_host known;
-  if (to.host_key.known) known = to.host_key.known->find(to.host_key.name, to.port);
-  auto socket = connect_tcp(shared.names.look_up(to.address, to.port, deadline), deadline);
-  auto on = std::make_unique<session>(std::move(socket), to, known);
-  on->await_greeting(deadline);
-  {
-    const auto queued = weft::clock::now();
-    const slot computing(shared.handshakes);
-    deadline += weft::clock::now() - queued;
-    on->handshake(deadline);
-    if (to.host_key.known) on->check_host_key(known);
-    on->login(to.login, deadline);
-  }
-  return std::make_unique<remote_command>(std::move(on), shared.script, deadline);
-}
 
 // Passes a command's output on until it ends, and ends it when its time is over.
 class supervisor {
@@ -131,7 +109,7 @@ void supervisor::select_once() {
 void supervisor::on_late() {
   switch (stage_) {
     case stage::running:
-      result_.fail(verdict::timed_out, phase::command, "time-out after " + limit_text_);
+      result_.fail(verdict::timed_out, phase::time_out, "the command took more than " + limit_text_);
       command_.signal("TERM");
       return enter(stage::terminating, term_grace);
     case stage::terminating: command_.signal("KILL"); return enter(stage::killing, kill_grace);
@@ -169,7 +147,7 @@ void supervisor::on_end(const std::optional<command_end>& end) {
   if (stage_ == stage::terminating) result_.cause += "; ended by TERM";
   if (stage_ == stage::killing) result_.cause += "; ended by KILL";
   if (stage_ == stage::running && *end->status != 0)
-    result_.fail(verdict::command_failed, phase::command,
+    result_.fail(verdict::command_failed, end->signal.empty() ? phase::command : phase::signal,
                  end->signal.empty() ? "exit status " + std::to_string(*end->status)
                                      : "ended by signal " + end->signal + " (exit status " +
                                            std::to_string(*end->status) + ')');
@@ -183,11 +161,14 @@ result run_on(const planned_host& host, shared_state& shared,
   result r;
   r.label = host.label;
   try {
-    const auto command = start_command(*host.to, shared);
+    std::atomic<phase> at{phase::waiting};
+    attempt a(host.to->connect_timeout, shared.ctx, at);
+    auto on = shared.connections.connect(*host.to, a);
+    const auto command = std::make_unique<remote_command>(std::move(on), shared.script, a);
+    r.outcome = verdict::ok;
     supervisor(*command, host.label, printer, r).run(shared.times.command);
   } catch (const failure& f) {
     r.fail(f.what_kind, f.where, f.what());
-    if (f.what_kind == verdict::timed_out) r.cause += " after " + in_seconds(host.to->connect_timeout);
   } catch (const std::exception& error) {
     r.fail(verdict::not_connected, phase::command, std::string("internal error: ") + error.what());
   }

@@ -4,27 +4,24 @@
 #include <memory>
 #include <weft/weft.hpp>
 
+#include "connect/connector.hpp"
 #include "output/printer.hpp"
-#include "connect/resolver.hpp"
-#include "run/result.hpp"
 #include "plan/plan.hpp"
-#include "settings/settings.hpp"
+#include "report/result.hpp"
 
 namespace ssh_runner {
 
 // What all hosts share.
 struct shared_state {
-  shared_state(const settings& asked, unsigned handshakes_at_once)
+  shared_state(const settings& asked, std::string agent_path, unsigned handshakes_at_once)
       : times(asked.times),
         script(std::make_shared<const std::string>(asked.script.text)),
-        handshakes(handshakes_at_once) {}
+        connections(asked.algorithms, std::move(agent_path), handshakes_at_once, ctx) {}
 
+  weft::context ctx;
   const time_settings times;
   const std::shared_ptr<const std::string> script;
-  resolver names;
-  // Bounds the handshakes under way: they compute, and --timeout must not run while one of them
-  // waits for the CPU.
-  weft::chan<void> handshakes;
+  connector connections;
 };
 
 // What goes wrong stands in the result.

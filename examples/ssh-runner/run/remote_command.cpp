@@ -33,9 +33,9 @@ int signal_number(std::string_view name) {
 class pump {
  public:
   pump(std::unique_ptr<session> on, std::shared_ptr<const std::string> script,
-       weft::clock::time_point deadline)
+       attempt& a)
       : session_(std::move(on)), script_(std::move(script)) {
-    start(deadline);
+    start(a);
   }
 
   void run(const weft::chan<std::string>& signals);
@@ -44,7 +44,7 @@ class pump {
   weft::chan<command_end> ended{2};  // two may come, so that no send waits
 
  private:
-  void start(weft::clock::time_point deadline);
+  void start(attempt& a);
   void work();
   void feed_script();
   bool room() const { return out_.size() + err_.size() < read_ahead; }
@@ -87,7 +87,7 @@ class pump {
   bool over_ = false;  // the session has nothing more for us
 };
 
-void pump::start(weft::clock::time_point deadline) {
+void pump::start(attempt& a) {
   session& s = *session_;
   channel_ = ssh_channel_new(s.get());
   if (channel_ == nullptr) throw std::bad_alloc();
@@ -102,9 +102,8 @@ void pump::start(weft::clock::time_point deadline) {
 
   const auto open = [&] { return ssh_channel_open_session(channel_); };
   const auto exec = [&] { return ssh_channel_request_exec(channel_, shell); };
-  if (s.until_done(open, phase::start, deadline) != SSH_OK ||
-      s.until_done(exec, phase::start, deadline) != SSH_OK)
-    throw failure(verdict::not_connected, phase::start, s.error());
+  a.enter(phase::start);
+  if (s.until_done(a, open) != SSH_OK || s.until_done(a, exec) != SSH_OK) a.fail(s.error());
 
   // An event pumps the socket whatever state the channel is in. The functions that read a channel
   // stop to look at the socket at the end of its output, and the exit status comes after that.
@@ -203,8 +202,8 @@ void pump::run(const weft::chan<std::string>& signals) {
 
 remote_command::remote_command(std::unique_ptr<session> on,
                                std::shared_ptr<const std::string> script,
-                               weft::clock::time_point deadline) {
-  auto p = std::make_unique<pump>(std::move(on), std::move(script), deadline);
+                               attempt& a) {
+  auto p = std::make_unique<pump>(std::move(on), std::move(script), a);
   out_ = p->out;
   err_ = p->err;
   ended_ = p->ended;

@@ -25,7 +25,7 @@ class remote_command {
   // Starts a shell that reads all of `script` from its standard input and then runs it.
   // Throws failure.
   remote_command(std::unique_ptr<session> on, std::shared_ptr<const std::string> script,
-                 weft::clock::time_point deadline);
+                 attempt& a);
   remote_command(const remote_command&) = delete;
   remote_command& operator=(const remote_command&) = delete;
   ~remote_command();  // hangs up and waits for the goroutine

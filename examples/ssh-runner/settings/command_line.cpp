@@ -1,5 +1,6 @@
 #include "settings/command_line.hpp"
 
+#include "connect/session.hpp"
 #include "settings/option_table.hpp"
 
 namespace ssh_runner {
@@ -17,6 +18,8 @@ constexpr const char* footer =
 void check(const settings& asked, const std::vector<std::string>& command) {
   if (asked.script.text.empty() && command.empty())
     throw usage_error("no script: give a COMMAND, --script or --script-file");
+  if (const std::string bad = check_algorithms(asked.algorithms); !bad.empty())
+    throw usage_error(bad);
   if (asked.times.connect && asked.times.connect->count() == 0)
     throw usage_error("--connect-timeout: must be more than 0");
 }
@@ -68,6 +71,7 @@ std::optional<settings> read_command_line(int argc, char** argv) {
   append_command(asked.script.text, command);
   check(asked, command);
   options.ask();
+  if (environment("SSH_AUTH_SOCK").value_or("").empty()) asked.login.use_agent = false;
   complete_jump_login(asked);
   if (asked.times.command && asked.times.command->count() == 0) asked.times.command.reset();
   return asked;

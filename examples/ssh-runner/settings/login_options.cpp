@@ -36,6 +36,17 @@ void add_host_keys(option_table& options, host_key_settings& keys) {
       ->check(CLI::IsMember({"yes", "accept-new", "no"}))
       ->type_name("WORD")
       ->group("Login");
+  options.text("--fingerprint", keys.fingerprint, "SHA256:...", "The only host key to accept");
+  options.text("--jump-fingerprint", keys.jump_fingerprint, "SHA256:...",
+               "The same for the jump hosts");
+}
+
+void add_algorithms(option_table& options, algorithm_settings& algorithms) {
+  options.text("--ciphers", algorithms.ciphers, "NAME,...", "Instead of libssh's choice");
+  options.text("--kex", algorithms.key_exchange, "NAME,...", "The same for key exchange");
+  options.text("--macs", algorithms.macs, "NAME,...", "The same for message authentication");
+  options.flag("--insecure-algorithms", algorithms.insecure,
+               "Offer old algorithms as well: CBC, 3DES, SHA-1, ssh-rsa");
 }
 
 void read_environment(login_settings& login, const char* password, const char* passphrase,
@@ -57,7 +68,11 @@ void add_login_options(option_table& options, settings& all) {
   options.group("Login");
   add_means(options, all.login);
   add_jump_means(options, all.jump_login);
+  options.flag("--agent,!--no-agent", all.login.use_agent, "Use the SSH agent, if there is one");
+  options.flag("--identities-only", all.login.identities_only,
+               "Of the agent's keys only those that are named here, too");
   add_host_keys(options, all.host_keys);
+  add_algorithms(options, all.algorithms);
 }
 
 }  // namespace ssh_runner

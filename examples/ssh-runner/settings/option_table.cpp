@@ -9,7 +9,7 @@
 #include <iostream>
 #include <iterator>
 
-#include "settings/duration.hpp"
+#include "text/duration.hpp"
 
 namespace ssh_runner {
 namespace {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "settings/environment.hpp"
 #include "settings/settings.hpp"
 
 namespace ssh_runner {
@@ -58,7 +59,6 @@ void add_login_options(option_table&, settings&);
 void add_script_options(option_table&, settings&);
 void add_run_options(option_table&, settings&);
 
-std::optional<std::string> environment(const char* name);
 std::string read_text_file(const std::string& file, const char* option);  // throws usage_error
 
 }  // namespace ssh_runner

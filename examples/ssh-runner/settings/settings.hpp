@@ -32,7 +32,7 @@ struct login_settings {
   std::optional<secret> key_text;
   std::optional<secret> passphrase;
   std::optional<secret> password;
-  bool use_agent = false;
+  bool use_agent = true;
   bool identities_only = false;  // of the agent's keys only those that are named here, too
 };
 

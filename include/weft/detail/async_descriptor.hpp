@@ -66,13 +66,18 @@ class async_operation : public async_descriptor_state {
   bool await_suspend(std::coroutine_handle<>) noexcept;
 
  protected:
+  // One that asks for nothing, no bytes, is tried whatever is known of the descriptor.
   async_operation(file_descriptor& of, const char* what, bool write, wait_limit until,
-                  attempt_function attempt) noexcept
-      : async_descriptor_state(-1, write, std::move(until)), of_(&of), what_(what), attempt_(attempt) {}
+                  attempt_function attempt, bool asks_nothing = false) noexcept
+      : async_descriptor_state(-1, write, std::move(until)),
+        of_(&of),
+        what_(what),
+        attempt_(attempt),
+        asks_nothing_(asks_nothing) {}
   // Before it is awaited.
   async_operation(async_operation&& other) noexcept
       : async_operation(*other.of_, other.what_, other.to_write, std::move(other.limit),
-                        other.attempt_) {}
+                        other.attempt_, other.asks_nothing_) {}
   ~async_operation();
 
   // For await_resume: throws, or gives what the last attempt gave.
@@ -88,6 +93,7 @@ class async_operation : public async_descriptor_state {
   const char* what_;
   attempt_function attempt_;
   std::size_t result_ = 0;
+  bool asks_nothing_;
   bool inside_ = false;
   alignas(void*) std::byte use_[48];  // a descriptor_use while inside_
 };
@@ -96,7 +102,8 @@ class async_operation : public async_descriptor_state {
 class [[nodiscard]] async_read_some : public async_operation {
  public:
   async_read_some(file_descriptor& of, std::span<std::byte> into, wait_limit until) noexcept
-      : async_operation(of, "async_read", false, std::move(until), &attempt), into_(into) {}
+      : async_operation(of, "async_read", false, std::move(until), &attempt, into.empty()),
+        into_(into) {}
   async_read_some(async_read_some&&) noexcept = default;
   std::size_t await_resume() { return take_result(); }
 
@@ -109,7 +116,8 @@ class [[nodiscard]] async_read_some : public async_operation {
 class [[nodiscard]] async_read_filling : public async_operation {
  public:
   async_read_filling(file_descriptor& of, std::span<std::byte> into, wait_limit until) noexcept
-      : async_operation(of, "async_read_full", false, std::move(until), &attempt), into_(into) {}
+      : async_operation(of, "async_read_full", false, std::move(until), &attempt, into.empty()),
+        into_(into) {}
   async_read_filling(async_read_filling&&) noexcept = default;
   ~async_read_filling();
   std::size_t await_resume();
@@ -124,7 +132,8 @@ class [[nodiscard]] async_read_filling : public async_operation {
 class [[nodiscard]] async_write_all : public async_operation {
  public:
   async_write_all(file_descriptor& of, std::span<const std::byte> from, wait_limit until) noexcept
-      : async_operation(of, "async_write", true, std::move(until), &attempt), from_(from) {}
+      : async_operation(of, "async_write", true, std::move(until), &attempt, from.empty()),
+        from_(from) {}
   async_write_all(async_write_all&&) noexcept = default;
   void await_resume() { take_result(); }
 

@@ -1,4 +1,4 @@
-#include "settings/duration.hpp"
+#include "text/duration.hpp"
 
 #include <fmt/format.h>
 

@@ -1,0 +1,96 @@
+// One attempt to get into a host: where it stands, how long it may still wait, who may end it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <system_error>
+#include <utility>
+#include <weft/weft.hpp>
+
+#include "report/result.hpp"
+
+namespace ssh_runner {
+
+// Bounds the handshakes under way: they compute, and a host's time shall not run out while others
+// keep the CPU from it.
+// A buffered channel as a semaphore, as in Go: to take a place is to send, to give it back is to
+// receive; select can wait for it beside other things.
+using handshake_places = weft::chan<void>;
+
+// For one goroutine; only the place where it stands may be looked at by others.
+class attempt {
+ public:
+  // `limit` is for waiting only: for the other side, not for the CPU. `ctx` ends it early.
+  // `stands_at` is kept up to date.
+  attempt(std::chrono::nanoseconds limit, weft::context ctx, std::atomic<phase>& stands_at)
+      : limit_(limit), left_(limit), ctx_(std::move(ctx)), at_(stands_at) {}
+  attempt(const attempt&) = delete;
+  attempt& operator=(const attempt&) = delete;
+  ~attempt() { leave_handshake(); }
+
+  void enter(phase p) { at_.store(p, std::memory_order_relaxed); }  // for display only
+  phase where() const { return at_.load(std::memory_order_relaxed); }
+  const weft::context& ctx() const { return ctx_; }
+  std::chrono::nanoseconds left() const { return left_; }
+
+  // Waits for one of the cases, which must be about the other side. Throws failure when the time is
+  // over and none of them is ready, or when the run ends.
+  template <class... Cases>
+  void wait(Cases&&... cases) {
+    const auto begin = weft::clock::now();
+    // Who does not answer for long shall not hold others up.
+    const bool holding = static_cast<bool>(held_);
+    const auto patience = holding ? std::min(left_, longest_hold) : left_;
+    bool late = false;
+    bool ended = false;
+    weft::select(std::forward<Cases>(cases)...,
+                 weft::on_timeout(begin + patience, [&] { late = true; }),
+                 weft::on_done(ctx_, [&] { ended = true; }));
+    left_ -= weft::clock::now() - begin;
+    if (ended) fail_stopped();
+    if (!late) return;
+    if (left_.count() <= 0) fail_late();
+    leave_handshake();
+  }
+
+  // For calls that take a wait_limit: call(limit), whose time-out and cancellation become failures.
+  template <class F>
+  auto limited(F&& call) {
+    const auto begin = weft::clock::now();
+    auto [ctx, cancel] = weft::with_timeout(ctx_, left_);
+    const charge guard{*this, begin};
+    try {
+      return std::forward<F>(call)(weft::wait_limit(ctx));
+    } catch (const std::system_error& error) {
+      if (error.code() == std::errc::timed_out && ctx.err() != weft::context_error::none) fail_late();
+      if (error.code() == std::errc::operation_canceled) fail_stopped();
+      throw;
+    }
+  }
+
+  // From here to leave_handshake() one of the places is held. Waiting for it does not count.
+  void enter_handshake(const handshake_places&);
+  void leave_handshake();
+
+  [[noreturn]] void fail(const std::string& cause) const {
+    throw failure(verdict::not_connected, where(), cause);
+  }
+  [[noreturn]] void fail_late() const;
+  [[noreturn]] void fail_stopped() const;
+
+ private:
+  static constexpr std::chrono::nanoseconds longest_hold = std::chrono::seconds(1);
+
+  struct charge {
+    attempt& of;
+    weft::clock::time_point begin;
+    ~charge() { of.left_ -= weft::clock::now() - begin; }
+  };
+
+  std::chrono::nanoseconds limit_, left_;
+  weft::context ctx_;
+  std::atomic<phase>& at_;
+  handshake_places held_{nullptr};  // the nil channel: none is held
+};
+
+}  // namespace ssh_runner

@@ -1,0 +1,41 @@
+// From an endpoint to a connection that is logged in.
+#pragma once
+
+#include <memory>
+#include <weft/weft.hpp>
+
+#include "connect/agent.hpp"
+#include "connect/host_keys.hpp"
+#include "connect/jump.hpp"
+#include "connect/resolver.hpp"
+#include "connect/session.hpp"
+
+namespace ssh_runner {
+
+// What all connections share: the agent, the host keys, the jump hosts, the places for handshakes.
+// For many goroutines at once.
+class connector {
+ public:
+  // `ctx` ends the connections to jump hosts.
+  connector(const algorithm_settings& algorithms, std::string agent_path, unsigned handshakes_at_once,
+            const weft::context& ctx)
+      : algorithms_(algorithms),
+        agent_(std::move(agent_path)),
+        handshakes_(handshakes_at_once),
+        jumps_(*this, ctx) {}
+
+  // Through its jump hosts, if it has any. Throws failure.
+  std::unique_ptr<session> connect(const endpoint& to, attempt& a);
+
+ private:
+  weft::file_descriptor dial(const endpoint& to, attempt& a);
+
+  algorithm_settings algorithms_;
+  agent agent_;
+  host_key_checker host_keys_;
+  handshake_places handshakes_;
+  resolver names_;
+  jump_pool jumps_;  // last: its connections use all of the above
+};
+
+}  // namespace ssh_runner

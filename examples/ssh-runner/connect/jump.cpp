@@ -1,0 +1,83 @@
+#include "connect/jump.hpp"
+
+#include <mutex>
+#include <system_error>
+#include <utility>
+
+#include "connect/connector.hpp"
+#include "connect/forwarding.hpp"
+
+namespace ssh_runner {
+
+jump_connection::jump_connection(std::unique_ptr<session> on)
+    : inbox_(64),
+      owner_(weft::spawn([on = std::move(on), inbox = inbox_, ended = ended_]() mutable {
+        try {
+          forwarding(std::move(on), inbox).run();
+        } catch (const std::exception&) {  // out of memory, descriptors
+        }
+        ended.close();
+      })) {}
+
+jump_connection::~jump_connection() {
+  const weft::exit_guard finish;  // the goroutine ends soon, and this must not throw
+  close_quietly(inbox_);
+  owner_.wait();
+}
+
+weft::file_descriptor jump_connection::open(const std::string& address, std::uint16_t port,
+                                            attempt& a) {
+  bool gone = false;
+  const auto on_end = [&](bool) { gone = true; };
+  const weft::chan<open_answer> reply(1);
+  a.wait(weft::on_send(inbox_, jump_message{open_request{address, port, reply}}),
+         weft::on_recv(ended_, on_end));
+  std::optional<open_answer> answer;
+  if (!gone) a.wait(weft::on_recv(reply, answer), weft::on_recv(ended_, on_end));
+  if (gone || !answer) a.fail("the connection to the jump host was lost");
+  if (!answer->problem.empty()) a.fail("the jump host says: " + answer->problem);
+  return std::move(answer->socket);
+}
+
+jump_pool::~jump_pool() {
+  const weft::exit_guard finish;
+  making_.wait();
+}
+
+weft::file_descriptor jump_pool::open(const endpoint& via, const std::string& address,
+                                      std::uint16_t port, attempt& a) {
+  a.enter(phase::connect);
+  const std::shared_ptr<entry> e = find_or_make(via);
+  a.wait(weft::on_recv(e->ready));
+  if (e->stopped) a.fail_stopped();
+  if (!e->connection) a.fail("jump host " + via.name + ": " + e->problem);
+  return e->connection->open(address, port, a);
+}
+
+std::shared_ptr<jump_pool::entry> jump_pool::find_or_make(const endpoint& via) {
+  const std::lock_guard lock(mutex_);
+  std::shared_ptr<entry>& known = entries_[&via];
+  const bool over = known && known->ready.closed() &&
+                    (!known->connection || known->connection->lost());
+  if (!known || over) {
+    known = std::make_shared<entry>();
+    making_.go([this, &via, e = known] { make(via, *e); });
+  }
+  return known;
+}
+
+void jump_pool::make(const endpoint& via, entry& e) {
+  std::atomic<phase> at{phase::waiting};
+  try {
+    attempt a(via.connect_timeout, ctx_, at);
+    e.connection = std::make_shared<jump_connection>(with_.connect(via, a));
+  } catch (const failure& f) {
+    e.stopped = f.what_kind == verdict::stopped;
+    e.problem = std::string(to_string(f.where)) + ": " + f.what();
+  } catch (const std::exception& error) {
+    e.problem = error.what();
+  }
+  e.ready.close();
+}
+
+}  // namespace ssh_runner

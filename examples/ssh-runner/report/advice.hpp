@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+#include "report/result.hpp"
+
+namespace ssh_runner {
+
+// What the user may do about it, one sentence; empty: nothing comes to mind.
+std::string advice_for(const result&);
+
+}  // namespace ssh_runner

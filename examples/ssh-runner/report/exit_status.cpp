@@ -1,0 +1,29 @@
+#include "report/exit_status.hpp"
+
+#include <algorithm>
+
+namespace ssh_runner {
+
+int exit_status(const std::vector<result>& results) {
+  verdict worst = verdict::ok;
+  for (const result& r : results) worst = std::max(worst, r.outcome);
+  switch (worst) {
+    case verdict::ok: return 0;
+    case verdict::not_run:
+    case verdict::stopped:
+    case verdict::command_failed: return 1;
+    case verdict::not_connected: return 3;
+    case verdict::timed_out: return 4;
+    case verdict::host_key_refused: return 5;
+  }
+  return 70;
+}
+
+int highest_exit_status(const std::vector<result>& results) {
+  int highest = 0;
+  for (const result& r : results)
+    highest = std::max(highest, r.exit_code.value_or(r.outcome == verdict::not_run ? 0 : 255));
+  return highest;
+}
+
+}  // namespace ssh_runner
