@@ -35,7 +35,9 @@ std::string wrong_v4(std::string_view ip) {
     const std::string_view part = rest.substr(0, end);
     if (part.empty()) return "a number is missing";
     if (part.size() > 1 && part[0] == '0') return "a number begins with 0: " + std::string(part);
-    if (part.size() > 3 || std::stoi(std::string(part)) > 255) {
+    unsigned number = 0;  // not std::stoi, which keeps errno's address
+    std::from_chars(part.data(), part.data() + part.size(), number);
+    if (part.size() > 3 || number > 255) {
       return "a number is above 255: " + std::string(part);
     }
     if (end == std::string_view::npos) break;

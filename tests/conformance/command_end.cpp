@@ -89,14 +89,19 @@ TEST_CASE("a run's end kills and reaps what its goroutines wait for", "[os][comm
 TEST_CASE("a run's end while a group is given time to end", "[os][command]") {
   weft::run([] {
     auto [reader, writer] = weft::pipe();
-    weft::go([w = std::move(writer)]() mutable {
+    weft::chan<void> has_trap;
+    weft::go([w = std::move(writer), has_trap]() mutable {
       weft::command c = shell("trap 'echo asked' TERM; echo ready; while :; do sleep 0.02; done");
       c.kill_grace(1h).stdout_to(std::move(w)).stderr_to(weft::stdio::null).start();
+      has_trap.recv();
       c.wait(1ms);
     });
-    std::string text(12, '\0');
-    CHECK(reader.read_full(std::as_writable_bytes(std::span(text))) == 12);
-    CHECK(text == "ready\nasked\n");
+    std::string text(6, '\0');
+    CHECK(reader.read_full(std::as_writable_bytes(std::span(text))) == 6);
+    CHECK(text == "ready\n");
+    has_trap.send();
+    CHECK(reader.read_full(std::as_writable_bytes(std::span(text))) == 6);
+    CHECK(text == "asked\n");
   });
   CHECK_FALSE(has_children());
 }
