@@ -142,7 +142,7 @@ class line_reader {
   explicit line_reader(file_descriptor& source, std::size_t max_line = std::size_t{1} << 20) noexcept
       : source_(&source), max_line_(max_line) {}
 
-  /// The next line without its '\n'; a '\r' is kept. The last one may lack the '\n'. nullopt: the
+  /// The next line without its newline, any carriage return kept. The last may lack it. nullopt: the
   /// end. Waits as file_descriptor::read() does, and throws as it does; nothing is lost by that.
   /// @throws std::system_error with std::errc::message_size if the line is longer than max_line, until rest()
   ///   took it.

@@ -1,19 +1,16 @@
 // weft's own entry among the peers, see ../peer.hpp. The variant `coroutines` has the crowds as
 // C++20 coroutines.
 #include "../../workloads.hpp"
-#include "../listen.hpp"
 #include "../peer.hpp"
 #include "latency.hpp"
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 #include <system_error>
-
-#include <sys/socket.h>
+#include <utility>
 
 namespace {
 
@@ -53,28 +50,35 @@ void timed(const workloads::workload& w, std::int64_t ops) {
                 {"wakeups", each(before.wakeups, after.wakeups)}});
 }
 
-void serve(int fd) {
-  weft::file_descriptor connection(fd);
+void serve(weft::tcp_stream connection) {
   std::array<std::byte, 4096> buffer;
   try {
     while (const std::size_t n = connection.read(buffer)) {
-      connection.write(std::span<const std::byte>(buffer.data(), n));
+      connection.write(std::span(buffer).first(n));
     }
   } catch (const std::system_error&) {
     // the client is gone
   }
 }
 
-void echo() {
-  const int listener = peer::listen_on_loopback(SOCK_NONBLOCK);
-  for (;;) {
-    weft::wait_readable(listener);
-    const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-      continue;
+weft::coro<> serve_as_coroutine(weft::tcp_stream connection) {
+  std::array<std::byte, 4096> buffer;
+  try {
+    while (const std::size_t n = co_await connection.async_read(buffer)) {
+      co_await connection.async_write(std::span(buffer).first(n));
     }
-    peer::no_delay(fd);
-    weft::go(serve, fd);
+  } catch (const std::system_error&) {
+    // the client is gone
+  }
+}
+
+template <class Serve>
+void echo(Serve start) {
+  weft::tcp_listener listener("127.0.0.1", 0);
+  std::printf("port %d\n", listener.local_address().port());
+  std::fflush(stdout);
+  for (;;) {
+    start(listener.accept());
   }
 }
 
@@ -86,13 +90,16 @@ void run(const peer::request& r) {
     if (r.base == "sleepers") {
       return timed({r.workload, workloads::coroutine_sleepers, false}, r.ops);
     }
+    if (r.base == "echo") {
+      return echo([](weft::tcp_stream s) { weft::go(serve_as_coroutine(std::move(s))); });
+    }
     throw peer::no_such_workload();
   }
   if (r.base == "parked") {
     return parked<workloads::parked_crowd>(r.ops);
   }
   if (r.base == "echo") {
-    return echo();
+    return echo([](weft::tcp_stream s) { weft::go(serve, std::move(s)); });
   }
   if (measure_latency(r)) {
     return;
