@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "stack/alternate_stack.hpp"
 
@@ -52,6 +53,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   watcher_ = nullptr;
   stuck_ = 0;
   pinned_ = 0;
+  extra_ = 0;
   active_ = o.workers;
   resting_ = 0;
   rivals_.fetch_and(~ending_bit);
@@ -84,6 +86,7 @@ worker* runtime_core::make_worker(unsigned index) {
   w->searching = false;
   w->retired = false;
   w->moves = w->spawned = w->ended = w->steals = 0;
+  w->seen_moves = ~std::uint64_t{0};
   w->queue.forget_moves();
   w->signal = 0;
   w->stuck = false;
@@ -134,6 +137,8 @@ void run_worker(worker* w) {
   set_current_worker(w);
   w->exceptions = thread_exception_globals();
   w->error_number = thread_errno();
+  w->thread_id.store(gettid(), std::memory_order_relaxed);
+  core.wake_monitor_if_asleep();
 #if WEFT_TSAN
   w->tsan_fibre = __tsan_get_current_fiber();
   // Two goroutines on one thread may both set errno; each gets its own back after a wait.
@@ -332,6 +337,7 @@ void runtime_core::push_global(goroutine* g, seed* s) noexcept {
   }
   full_fence();  // pairs with the barrier in sleep(), also where that is only a fence
   work_added();
+  if (idle_count_.load(std::memory_order_relaxed) == 0) wake_monitor_if_asleep();
   visitors_.fetch_sub(1, std::memory_order_seq_cst);
 }
 
@@ -375,7 +381,8 @@ void runtime_core::add_timer(timer_node& node) noexcept {
   tsan_blind blind;
   worker* w = current_worker();
   if (w != nullptr && w->core == this) {
-    w->wheel.add(node);  // this worker looks before it sleeps
+    // This worker looks before it sleeps; if it was stuck it may not come to that.
+    if (w->wheel.add(node) && is_kept(w)) wake_monitor_if_asleep();
     return;
   }
   visitors_.fetch_add(1, std::memory_order_seq_cst);
@@ -390,6 +397,8 @@ void runtime_core::add_timer(timer_node& node) noexcept {
       } else {
         poke_pinned(w);
       }
+    } else if (is_kept(w)) {
+      wake_monitor_if_asleep();
     }
   }
   visitors_.fetch_sub(1, std::memory_order_seq_cst);

@@ -12,7 +12,7 @@
 // watcher: one idle worker sleeps in the poller, or with a time-out while others run, and takes
 //   over what stands in the queue of a worker that has not moved. The monitor does the rest: a
 //   worker that a goroutine keeps (a blocking call, a long computation) while work waits is
-//   compensated by a stand-in thread until it moves again.
+//   compensated by a stand-in thread until it moves again (src/sched/monitor.cpp, stand_in.cpp).
 // How many. active_ workers take part: those that set_workers asks for (nominal_), and one for each
 //   that is kept from taking part, stuck or pinned. Whoever finds more than that retires.
 // pinned: a worker whose goroutine keeps its thread runs nothing else (src/sched/pinning.cpp).
@@ -72,6 +72,7 @@ struct alignas(64) worker {
   small_random random;
   bool searching = false;           // counted in core->searching_
   std::int64_t last_poll = 0;
+  std::int64_t last_take_over = 0;
   unsigned index = 0;
   std::atomic<std::uint32_t> left{0};  // 1: its thread is at its end
 #if WEFT_TSAN
@@ -107,9 +108,11 @@ struct alignas(64) worker {
   bool in_idle_list = false;                         // guarded by core->idle_lock_
   std::atomic<bool> stuck{false};                    // marked by the monitor, cleared by itself
   std::atomic<goroutine*> pinned{nullptr};           // the one that keeps it; by its own thread
-  std::uint64_t seen_moves = 0;                      // by the monitor
+  std::uint64_t seen_moves = 0;                      // by the monitor: the last it saw,
+  std::int64_t seen_at = 0;                          // and when it first saw that
   std::uint64_t watched_moves = 0;                   // by the watcher
   std::thread thread;
+  std::atomic<int> thread_id{0};    // the kernel's
   // handle_of_thread: who takes `held` away may touch `thread`. A thread may run and be at its end
   // before the one that started it has stored its handle, so it waits for that before it says so.
   std::atomic<handle_state> handle{handle_state::none};
@@ -250,6 +253,8 @@ class runtime_core {
   void push_idle(worker*) noexcept;
   bool remove_idle(worker*) noexcept;
   worker* pop_idle() noexcept;
+  worker* pop_sleeper(bool also_first) noexcept;
+  void call_watch() noexcept;
   bool start_thread(worker*) noexcept;
   bool take_handle(worker*) noexcept;  // false: there is none, or another has taken it
   void push_global(goroutine*, seed*) noexcept;
@@ -259,27 +264,40 @@ class runtime_core {
   void note_left_global_locked(std::uint64_t) noexcept;
   void note_arrived_global_locked(std::uint64_t) noexcept;
   void give_up_everything(worker*) noexcept;
+  // How many are to take part.
+  unsigned needed() const noexcept {
+    return nominal_.load(std::memory_order_seq_cst) + kept() +
+           extra_.load(std::memory_order_relaxed);
+  }
   bool is_surplus() const noexcept {
-    return active_.load(std::memory_order_relaxed) >
-           nominal_.load(std::memory_order_relaxed) + kept();
+    return active_.load(std::memory_order_relaxed) > needed();
   }
   // Workers that are kept from running what stands in queues.
   unsigned kept() const noexcept {
     return stuck_.load(std::memory_order_seq_cst) + pinned_.load(std::memory_order_seq_cst);
   }
+  bool mark_stuck(worker*) noexcept;
   void clear_stuck(worker* w) noexcept {
-    if (w->stuck.load(std::memory_order_relaxed) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
+    if (!w->stuck.load(std::memory_order_relaxed) || !w->stuck.exchange(false)) return;
+    stuck_.fetch_sub(1);
+    wake_monitor_if_asleep();
   }
-  bool too_few() const noexcept {
-    return active_.load(std::memory_order_seq_cst) <
-           nominal_.load(std::memory_order_seq_cst) + kept();
+  // By who goes on after a rest, or is kept no longer.
+  void wake_monitor_if_asleep() noexcept {
+    full_fence();  // pairs with the monitor's: it sees us awake, or we see it sleep
+    if (monitor_sleeps_.load(std::memory_order_relaxed)) wake_monitor();
   }
+  bool too_few() const noexcept { return active_.load(std::memory_order_seq_cst) < needed(); }
   bool leave_active() noexcept;
   bool return_if_needed(worker*) noexcept;
   void push_retired(worker*) noexcept;
   worker* pop_retired() noexcept;
   bool retire_if_surplus(worker*) noexcept;
-  void monitor_once(std::int64_t now) noexcept;
+  void retire_idle() noexcept;
+  enum class outlook { busy, quiet };
+  outlook monitor_once(std::int64_t now) noexcept;
+  void compensate(std::size_t waiting) noexcept;
+  std::int64_t quiet_until() noexcept;
   enum class stand_in { added, no_room, refused };
   stand_in add_stand_in() noexcept;
   void give_away(worker*) noexcept;
@@ -341,8 +359,11 @@ class runtime_core {
   std::atomic<unsigned> searching_{0};
   std::atomic<std::uint64_t> wakeups_{0};  // for stats()
   std::atomic<worker*> watcher_{nullptr};
+  std::atomic<bool> deep_watch_{false};         // the watcher sleeps until somebody wakes it
+  std::atomic<std::int64_t> watch_called_{0};   // when call_watch last woke somebody
   std::atomic<unsigned> stuck_{0};        // workers marked stuck
   std::atomic<unsigned> pinned_{0};       // workers that a pinned goroutine keeps
+  std::atomic<unsigned> extra_{0};        // more stand-ins than kept workers; by the monitor
   std::atomic<unsigned> active_{0};       // workers made and not retired
   std::atomic<unsigned> resting_{0};      // idle_count_, and those whose pinned goroutine waits
   std::atomic<std::uint32_t> rivals_{0};  // dumps that hold goroutines, and ending_bit
@@ -354,6 +375,7 @@ class runtime_core {
 
   std::atomic<std::uint32_t> monitor_word_{0};
   std::atomic<bool> monitor_sleeps_{false};
+  unsigned hurry_ = 0;  // looks left at the short period; by the monitor
   std::thread monitor_;
   std::atomic<bool> monitor_ends_{false};
   // Threads that are not ours and are inside, from before what they push can be seen: the end of

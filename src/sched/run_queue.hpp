@@ -9,6 +9,8 @@
 // exclusive: the lists are touched by the owner between begin() and end() while thief_ is not
 //   forced, or by the one thief that forced it after it has seen !busy. The barriers make one of
 //   the two see the other's store.
+// bell: an owner that is not expected to do anything soon can be heard: the first operation on its
+//   queue takes the bell out of the cell and rings it. Costs the owner nothing but that once.
 // one_thief: the cell holds one request at a time, by compare-and-swap from null.
 // The counts may be read by anyone, as hints.
 // Proved by: tests/model/run_queue_model.cpp; tests/unit/run_queue_test.cpp, run_queue_race_test.cpp.
@@ -53,6 +55,18 @@ class run_queue {
   // For an owner that does not move: takes everything.
   bool take_by_force(loot& into) noexcept;
 
+  // For the monitor: the next operation, of the owner or of a thief, adds one to the word and wakes
+  // who waits for it. False: a thief is at it. To be followed by a heavy barrier and is_still().
+  bool hang_bell(atomic<std::uint32_t>& word) noexcept {
+    std::uintptr_t cell = 0;
+    const std::uintptr_t hung = reinterpret_cast<std::uintptr_t>(&word) | bell;
+    return thief_.compare_exchange_strong(cell, hung, std::memory_order_acq_rel) || cell == hung;
+  }
+  // Empty, and the owner is not in the middle of an operation that has not seen the bell.
+  bool is_still() const noexcept {
+    return busy_.load(std::memory_order_acquire) == 0 && !has_any();  // pairs with leave()
+  }
+
   // For a dump: everything but the seeds. The first by the owner, the other as take_by_force.
   void take_own_woken(loot& into) noexcept;
   bool take_woken_by_force(loot& into) noexcept;
@@ -85,6 +99,7 @@ class run_queue {
   enum class how_much { half, all, woken };
   static constexpr std::uintptr_t forced = 1;     // low bits of thief_ beside a request
   static constexpr std::uintptr_t answering = 2;
+  static constexpr std::uintptr_t bell = 4;       // beside the word that it adds to
   static constexpr std::uint32_t most_woken = 64;
   static constexpr std::uint32_t most_fresh = 512;
   static constexpr std::uint32_t longest_streak = 64;  // of next ones in a row
@@ -111,6 +126,7 @@ class run_queue {
   void cut(loot& into, how_much) noexcept;
   bool take(loot& into, how_much, std::int64_t patience) noexcept;
   void force() noexcept;
+  bool ring(std::uintptr_t cell) noexcept;
 
   atomic<std::uint32_t> busy_{0};
   std::uint32_t streak_ = 0;
