@@ -127,8 +127,7 @@ class runtime_core {
   void start(const options&, std::unique_ptr<poller>);
   void submit(seed*);                      // from any thread
   void submit_here(worker* w, seed* s) {   // from a worker of this runtime, which runs the caller
-    w->spawned.store(w->spawned.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (w->queue.push_fresh(s)) work_added();
+    if (w->queue.push_new(s, w->spawned)) work_added();
   }
   void ready(goroutine*) noexcept;         // from any thread: a parked one whose claim was won
   // From a goroutine of worker w of this runtime: g runs next.
@@ -152,6 +151,7 @@ class runtime_core {
   }
   void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
   void wake_monitor() noexcept;
+  bool monitor_rests() const noexcept { return monitor_sleeps_.load(); }  // for tests
   void start_monitor();                    // on a thread of its own
   void stop_monitor() noexcept;
   void set_workers(unsigned);              // from any thread, 1 ... most_workers()
@@ -305,7 +305,14 @@ class runtime_core {
   void poke_pinned(worker*) noexcept;
   void wait_for_claimers() noexcept;
   void hand_over_watch() noexcept;
-  bool feed_starved(worker*) noexcept;
+  // Goroutines without a stack; see starved.cpp.
+  bool refill_stacks(worker*) noexcept;  // false: there is none to be had
+  void give_back_stacks(worker*) noexcept;
+  void starve(seed*) noexcept;
+  bool feed_starved(worker*) noexcept;   // true: one is in the worker's queue
+  bool may_ask_for_stacks(std::int64_t now) const noexcept {
+    return now >= ask_for_stacks_at_.load(std::memory_order_relaxed);
+  }
   bool all_idle() const noexcept;
   worker* at(unsigned i) const noexcept {
     return workers_.load(std::memory_order_acquire)[i].load(std::memory_order_acquire);
@@ -346,10 +353,13 @@ class runtime_core {
   std::atomic<std::uint32_t> global_fresh_count_{0};
   std::atomic<std::uint64_t> left_global_{0};     // as run_queue::left; written under the lock
   std::atomic<std::uint64_t> arrived_global_{0};  // as run_queue::arrived
+  std::atomic<std::uint32_t> arriving_{0};        // from before spawned_outside_ until it is pushed
   std::atomic<std::uint64_t> spawned_outside_{0};
   std::atomic<std::uint64_t> ended_outside_{0};
   seed_list starved_;  // had no stack to run on
   std::atomic<std::uint32_t> starved_count_{0};
+  std::atomic<std::uint64_t> ever_starved_{0};
+  std::atomic<std::int64_t> ask_for_stacks_at_{0};  // the system refused, and is asked again then
 
   suspended_list suspended_;
 
@@ -373,7 +383,7 @@ class runtime_core {
   std::atomic<unsigned> threads_{0};
   std::atomic<bool> told_bound_{false};
 
-  std::atomic<std::uint32_t> monitor_word_{0};
+  run_queue::bell_word monitor_word_;
   std::atomic<bool> monitor_sleeps_{false};
   unsigned hurry_ = 0;  // looks left at the short period; by the monitor
   std::thread monitor_;

@@ -101,7 +101,8 @@ runtime_core::outlook runtime_core::monitor_once(std::int64_t now) noexcept {
   }
   if (is_surplus()) retire_idle();
   if (stalled) compensate(waiting);
-  return waiting == 0 && all_kept && moving == 0 ? outlook::quiet : outlook::busy;
+  const bool quiet = waiting == 0 && all_kept && moving == 0 && hurry_ == 0;
+  return quiet ? outlook::quiet : outlook::busy;
 }
 
 void runtime_core::compensate(std::size_t waiting) noexcept {
@@ -140,8 +141,8 @@ std::int64_t runtime_core::quiet_until() noexcept {
 }
 
 void runtime_core::wake_monitor() noexcept {
-  monitor_word_.fetch_add(1, std::memory_order_seq_cst);
-  futex_wake(&monitor_word_);
+  monitor_word_.rung.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(&monitor_word_.rung);
 }
 
 void runtime_core::monitor_until(const std::atomic<bool>& done) noexcept {
@@ -149,16 +150,16 @@ void runtime_core::monitor_until(const std::atomic<bool>& done) noexcept {
   unsigned quiet = 0;
   hurry_ = 0;
   for (;;) {
-    const std::uint32_t word = monitor_word_.load(std::memory_order_seq_cst);
+    const std::uint32_t word = monitor_word_.rung.load(std::memory_order_seq_cst);
     if (done.load(std::memory_order_acquire)) return;
     if (quiet >= quiet_looks) {
       monitor_sleeps_.store(true, std::memory_order_seq_cst);
       full_fence();  // who goes on and misses the flag is seen to do so
-      if (const std::int64_t until = quiet_until()) futex_wait(monitor_word_, word, until);
+      if (const std::int64_t until = quiet_until()) futex_wait(monitor_word_.rung, word, until);
       monitor_sleeps_.store(false, std::memory_order_relaxed);
       quiet = 0;
     } else {
-      futex_wait(monitor_word_, word, steady_now() + (hurry_ != 0 ? hurried_period : period));
+      futex_wait(monitor_word_.rung, word, steady_now() + (hurry_ != 0 ? hurried_period : period));
     }
     if (done.load(std::memory_order_acquire)) return;
     quiet = monitor_once(steady_now()) == outlook::quiet ? quiet + 1 : 0;

@@ -92,9 +92,9 @@ void run_queue::serve() noexcept {
 bool run_queue::ring(std::uintptr_t cell) noexcept {
   if ((cell & bell) == 0) return false;
   if (thief_.compare_exchange_strong(cell, 0, std::memory_order_acq_rel)) {
-    auto* word = reinterpret_cast<atomic<std::uint32_t>*>(cell & ~bell);
-    word->fetch_add(1, std::memory_order_seq_cst);
-    futex_wake(word);
+    auto& word = reinterpret_cast<bell_word*>(cell & ~bell)->rung;
+    word.fetch_add(1, std::memory_order_seq_cst);
+    futex_wake(&word);
   }
   return true;
 }

@@ -151,6 +151,7 @@ void runtime_core::stop_searching(worker* w, bool found) noexcept {
 
 bool runtime_core::anything_to_take(worker* except) noexcept {
   if (global_count_.load(std::memory_order_acquire) != 0) return true;
+  if (starved_count_.load(std::memory_order_relaxed) != 0 && stack_pool_->has_idle()) return true;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
     worker* w = at(i);
@@ -272,6 +273,7 @@ void runtime_core::sleep(worker* w) noexcept {
     searching_.fetch_sub(1, std::memory_order_seq_cst);
   }
   clear_stuck(w);
+  if (starved_count_.load(std::memory_order_relaxed) != 0) [[unlikely]] give_back_stacks(w);
   // Other owners push without a fence; with one thread there are none, and others use a fence.
   if (threads_.load(std::memory_order_relaxed) > 1) {
     heavy_barrier();  // pairs with light_barrier in work_added()
@@ -310,6 +312,9 @@ void runtime_core::sleep(worker* w) noexcept {
             }
           }
         }
+        if (starved_count_.load(std::memory_order_relaxed) != 0) {
+          until = std::min(until, ask_for_stacks_at_.load(std::memory_order_relaxed));
+        }
         if (on_deadlock != nullptr) {
           // Who goes to sleep last need not be the one that watches, and a thread that is not ours
           // may end: so it looks again every now and then.
@@ -335,6 +340,7 @@ void runtime_core::sleep(worker* w) noexcept {
       if (w->wheel.next_due() <= now) break;
       if (!watch) continue;
       if (take_over_kept(w)) break;
+      if (starved_count_.load(std::memory_order_relaxed) != 0 && may_ask_for_stacks(now)) break;
       // Workers that have not moved since the last look, and what waits behind them.
       bool moved = false;
       for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {

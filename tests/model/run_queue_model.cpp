@@ -132,19 +132,19 @@ TEST_CASE("model: run queue, who sleeps by a bell hears what the owner does", "[
   m::check({.preemptions = 3, .delayed_stores = 2}, [](m::scenario& s) {
     struct belled : world {
       belled() : world(1, 0) {}
-      atomic<std::uint32_t> word{0};
+      run_queue::bell_word word;
     };
     auto w = std::make_shared<belled>();
     s.thread([w] { w->queue.push_next(w->g(0)); });
     s.thread([w] {
       for (;;) {
-        const std::uint32_t seen = w->word.load(std::memory_order_seq_cst);
+        const std::uint32_t seen = w->word.rung.load(std::memory_order_seq_cst);
         loot l;
         if (w->queue.take_by_force(l)) return w->note(l);
         m::require(w->queue.hang_bell(w->word), "nobody else is at the cell");
         heavy_barrier();
         if (w->queue.is_still()) {
-          futex_wait(w->word, seen);
+          futex_wait(w->word.rung, seen);
         } else if (!w->queue.has_any()) {
           weft::detail::pause();  // the owner is in the middle of it
         }
