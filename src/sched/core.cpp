@@ -119,7 +119,7 @@ bool runtime_core::start_thread(worker* w) noexcept {
     threads_.fetch_sub(1, std::memory_order_relaxed);
     w->state.store(worker_state::unstarted, std::memory_order_relaxed);
     w->left.store(1, std::memory_order_relaxed);
-    if (!told_bound_.exchange(true)) {
+    if (!told_refused_.exchange(true)) {
       std::fputs("weft: the system refuses another thread; going on with fewer\n", stderr);
     }
     return false;

@@ -382,6 +382,7 @@ class runtime_core {
   std::atomic<unsigned> refused_{0};      // workers whose thread the system refused
   std::atomic<unsigned> threads_{0};
   std::atomic<bool> told_bound_{false};
+  std::atomic<bool> told_refused_{false};
 
   run_queue::bell_word monitor_word_;
   std::atomic<bool> monitor_sleeps_{false};
