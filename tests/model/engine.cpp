@@ -180,6 +180,11 @@ void engine::leave() {
   std::abort();
 }
 
+void engine::cut_short() {
+  was_cut_ = true;
+  leave();
+}
+
 void engine::fail(const char* what) {
   if (failure_.empty()) failure_ = what;
   if (!is_inside()) throw std::runtime_error(what);  // by the check at the end
@@ -404,7 +409,7 @@ std::int64_t engine::now() {
 
 bool engine::block(const std::uint64_t* address, std::uint64_t expected, bool may_time_out) {
   model_thread& me = self();
-  flush(me);  // a system call
+  flush_own();  // a system call
   cell& c = cells_[address];
   note_use(c, true);
   note_write(me, c, 4);
@@ -419,7 +424,7 @@ bool engine::block(const std::uint64_t* address, std::uint64_t expected, bool ma
 
 void engine::unblock(const void* address, int count) {
   model_thread& me = self();
-  flush(me);
+  flush_own();
   cell& c = cells_[address];
   note_use(c, true);
   note_write(me, c, 5);

@@ -123,6 +123,7 @@ struct model_thread {
   bool timed_out = false;
   const void* waits_for = nullptr;
   list<buffered_store> buffer;
+  std::uint64_t loaded_at = 0;   // the slice of the first load of a shared word past its buffer; 0: none
   std::uint64_t last_ran = 0;    // in slices
   std::uint64_t spun_at[2] = {}; // the last time but one, and the last
   list<look> looks;              // since its last spin
@@ -161,6 +162,7 @@ class engine {
   std::uint64_t peek(const std::uint64_t* address);
   void read_locked(const std::uint64_t* address, std::memory_order);
   void write_locked(std::uint64_t* address, std::uint64_t value, std::memory_order);
+  void write_elsewhere(const std::uint64_t* address, std::memory_order);
   void full_fence();
   void heavy_barrier();
   void plain_access(const void*);
@@ -211,6 +213,7 @@ class engine {
   void next_step(model_thread& t) { ++t.clock.steps[static_cast<std::size_t>(&t - &threads_[0])]; }
   std::uint64_t write(model_thread&, const buffered_store&);
   void flush(model_thread& t);
+  void flush_own();
   void flush_one(model_thread& t);
   void fence(model_thread&);
   void note_read(model_thread&, cell&);

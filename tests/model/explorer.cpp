@@ -58,6 +58,9 @@ void write_locked(std::uint64_t* address, std::uint64_t value, std::memory_order
     *address = value;
   }
 }
+void write_elsewhere(const std::uint64_t* address, std::memory_order order) {
+  if (engine* e = inside()) e->write_elsewhere(address, order);
+}
 void begin_life(const void* address) {
   if (engine* e = inside()) e->begin_life(address);
 }

@@ -86,6 +86,7 @@ void store_word(std::uint64_t* address, std::uint64_t value, std::memory_order);
 std::uint64_t peek_word(const std::uint64_t* address);
 void read_locked(const std::uint64_t* address, std::memory_order);
 void write_locked(std::uint64_t* address, std::uint64_t value, std::memory_order);
+void write_elsewhere(const std::uint64_t* address, std::memory_order);  // what the caller writes
 void begin_life(const void* address);
 void end_life(const void* address);
 void plain_access(const void* address);
@@ -201,6 +202,29 @@ class atomic {
     return old;
   }
   std::uint64_t word_;
+};
+
+// std::atomic_ref's, whose stores do not wait in a buffer.
+template <class T>
+class atomic_ref {
+ public:
+  explicit atomic_ref(T& object) noexcept : object_(object) {}
+  T load(std::memory_order order = std::memory_order_seq_cst) const noexcept {
+    before_operation("load", &object_);
+    read_locked(word(), order);
+    return object_;
+  }
+  void store(T value, std::memory_order order = std::memory_order_seq_cst) const noexcept {
+    before_operation("store", &object_, true);
+    write_elsewhere(word(), order);
+    object_ = value;
+  }
+
+ private:
+  const std::uint64_t* word() const noexcept {  // only its address counts
+    return reinterpret_cast<const std::uint64_t*>(&object_);
+  }
+  T& object_;
 };
 
 // std::mutex, for what is seldom locked.

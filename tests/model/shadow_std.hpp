@@ -19,6 +19,9 @@
 namespace weft::std {
 using namespace ::std;  // what is declared here comes first
 using weft_model::atomic;
+#if defined(WEFT_MODEL_REFS)  // where they are more than hints
+using weft_model::atomic_ref;
+#endif
 using weft_model::mutex;
 using weft_model::thread;
 }  // namespace weft::std
