@@ -76,6 +76,8 @@ outcome engine::run() {
 
 void engine::run_once() {
   arena::begin();
+  for (const kept_value& k : statics_) *k.address = k.value;
+  statics_.clear();
   threads_.clear();
   threads_.reserve(most_threads);
   end_ = nullptr;

@@ -90,6 +90,7 @@ struct cell {
   std::uint8_t used_by = 0;      // threads, a bit each
   std::uint8_t written_by = 0;
   bool dead = false;
+  bool kept = false;             // its first value, see keep_static
   // The last access to plain data.
   bool is_plain = false;
   unsigned plain_thread = 0;
@@ -220,6 +221,7 @@ class engine {
   void note_write(model_thread&, cell&, std::uint64_t hash);
   void note_look(model_thread&, const cell&, bool only_again);
   void note_use(cell&, bool writes);
+  void keep_static(cell&, std::uint64_t* address);
   void trace_step(const char* what, const void* address, const void* from);
 
   const limits limits_;
@@ -252,6 +254,11 @@ class engine {
   text failure_;
   bool tracing_ = false;
   text trace_;
+  struct kept_value {
+    std::uint64_t* address;
+    std::uint64_t value;
+  };
+  list<kept_value> statics_;     // as they were before this execution
   list<named> names_;
   list<const void*> addresses_;
 };

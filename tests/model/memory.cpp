@@ -155,10 +155,18 @@ void engine::store(std::uint64_t* address, std::uint64_t value, std::memory_orde
   me.hash = write(me, s);
 }
 
+// What is not made anew for each execution is given its value of before.
+void engine::keep_static(cell& c, std::uint64_t* address) {
+  if (c.kept || arena::contains(address)) return;
+  c.kept = true;
+  statics_.push_back({address, *address});
+}
+
 // Gives the write's place in the partial order.
 std::uint64_t engine::write(model_thread& t, const buffered_store& s) {
-  *s.address = s.value;
   cell& c = cells_[s.address];
+  keep_static(c, s.address);
+  *s.address = s.value;
   c.message = s.message;
   const std::uint64_t before = std::exchange(t.hash, s.hash);
   note_write(t, c, 1);
@@ -191,10 +199,14 @@ std::uint64_t engine::peek(const std::uint64_t* address) {
 }
 
 void engine::write_locked(std::uint64_t* address, std::uint64_t value, std::memory_order order) {
-  *address = value;
-  if (!is_inside()) return;
+  if (!is_inside()) {
+    *address = value;
+    return;
+  }
   model_thread& me = self();
   cell& c = cells_[address];
+  keep_static(c, address);
+  *address = value;
   receive(c, order);
   // A locked instruction passes on what the store before it has released.
   c.message.join(message_of(me, order));

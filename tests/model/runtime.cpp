@@ -56,14 +56,16 @@ struct model_poller final : poller {
 
 }  // namespace
 
-runtime::runtime(unsigned number, unsigned max_threads) : core_(new runtime_core) {
+runtime::runtime(unsigned number, unsigned max_threads, std::unique_ptr<poller> p)
+    : core_(new runtime_core) {
   the_core = core_;
   std::memset(workers, 0, sizeof workers);
   weft::options o;
   o.workers = number;
   o.max_threads = max_threads;
   o.seed = 1;
-  core_->start(o, std::make_unique<model_poller>());
+  if (p == nullptr) p = std::make_unique<model_poller>();
+  core_->start(o, std::move(p));
 }
 
 void runtime::go(std::function<void()> f) {
@@ -101,6 +103,7 @@ exception_globals* thread_exception_globals() noexcept {  // the explorer keeps 
   return reinterpret_cast<exception_globals*>(abi::__cxa_get_globals());
 }
 int* thread_errno() noexcept { return &weft_model::error_numbers[weft_model::thread_number()]; }
+int last_error() noexcept { return *thread_errno(); }
 std::uint32_t thread_random_below(std::uint32_t n) noexcept { return weft_model::choose(n); }
 
 runtime_core& current_core() { return *the_core; }

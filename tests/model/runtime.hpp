@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "model/explorer.hpp"
 #include "sched/core.hpp"
@@ -13,7 +14,8 @@ namespace weft_model {
 class runtime {
  public:
   // Makes it, with worker 0's thread on its way; in a scenario's beginning.
-  explicit runtime(unsigned workers, unsigned max_threads = 0);
+  explicit runtime(unsigned workers, unsigned max_threads = 0,
+                   std::unique_ptr<weft::detail::poller> = nullptr);
   weft::detail::runtime_core& core() noexcept { return *core_; }
   // From anywhere, goroutines included.
   void go(std::function<void()> f);
