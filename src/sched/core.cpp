@@ -159,6 +159,13 @@ void run_worker(worker* w) {
       }
     }
     if (!next) break;
+#if WEFT_FORCE_MIGRATION
+    if (core.must_move(w, next)) {
+      core.move_away(next.started);
+      sched_yield();
+      continue;
+    }
+#endif
     goroutine* to = next.fresh != nullptr ? core.bind(w, next.fresh) : next.started;
     if (to != nullptr) {
       switch_from_home(w, to);
@@ -358,7 +365,11 @@ runnable runtime_core::take_global(worker* w) noexcept {
     std::lock_guard guard(global_lock_);
     // A fair share, so that the others find some, too.
     const std::uint32_t share = nominal_.load(std::memory_order_relaxed);
+#if WEFT_FORCE_MIGRATION
+    if (goroutine* g = take_moved_locked(w)) part.woken.push_back(g);
+#else
     part.woken = global_woken_.cut(std::min(global_woken_.count / share + 1, 64u));
+#endif
     if (part.woken.count == 0) {
       part.fresh = global_fresh_.cut(std::min(global_fresh_.count / share + 1, 512u));
     }

@@ -77,6 +77,9 @@ struct alignas(64) worker {
 #if WEFT_TSAN
   void* tsan_fibre = nullptr;
 #endif
+#if WEFT_FORCE_MIGRATION
+  std::uint32_t refusals = 0;
+#endif
 #if WEFT_ASAN
   void* asan_fake_stack = nullptr;
   const void* asan_bottom = nullptr;
@@ -216,7 +219,11 @@ class runtime_core {
     const std::uint32_t left = w->until_look.load(std::memory_order_relaxed) - 1;
     w->until_look.store(left, std::memory_order_relaxed);
     if (left == 0) [[unlikely]] return {};  // home looks around
+#if WEFT_FORCE_MIGRATION
+    return pick_moved(w);
+#else
     return w->queue.pick();
+#endif
   }
   goroutine* bind(worker*, seed*) noexcept;
   void free_stack(worker*, goroutine*) noexcept;
@@ -229,6 +236,13 @@ class runtime_core {
   }
   void note_end(worker*) noexcept;
 
+#if WEFT_FORCE_MIGRATION
+  // See migration.cpp.
+  bool must_move(const worker*, const runnable&) const noexcept;
+  void move_away(goroutine*) noexcept;
+  runnable pick_moved(worker*) noexcept;
+  goroutine* take_moved_locked(worker*) noexcept;
+#endif
 
  private:
   friend void run_worker(worker*);
