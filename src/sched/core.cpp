@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 
 #include "stack/alternate_stack.hpp"
+#include "stack/stack_use.hpp"
 
 namespace weft::detail {
 
@@ -162,7 +163,6 @@ void run_worker(worker* w) {
 #if WEFT_FORCE_MIGRATION
     if (core.must_move(w, next)) {
       core.move_away(next.started);
-      sched_yield();
       continue;
     }
 #endif
@@ -234,6 +234,10 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
   g->stack_low = low;
   g->stack_bytes = static_cast<std::size_t>(static_cast<char*>(block) - low);
 #endif
+  if (options_.measure_stacks) [[unlikely]] {
+    forget_stack_use(stack_pool_->low_end(block), static_cast<char*>(block));
+    g->has_extras = true;  // its end looks at the stack
+  }
   g->context = make_goroutine_context(g, bytes - control_block_size);
   set_floating_control(g->context, floating_);
   g->core.store(this, std::memory_order_relaxed);
@@ -378,6 +382,9 @@ runnable runtime_core::take_global(worker* w) noexcept {
     note_left_global_locked(part.woken.count + part.fresh.count);
     publish_global_locked();
   }
+#if WEFT_FORCE_MIGRATION
+  if (!r) nap_if_refused(w);
+#endif
   if (!part.empty()) w->queue.push_loot(part);
   return r;
 }

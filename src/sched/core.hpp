@@ -79,6 +79,7 @@ struct alignas(64) worker {
 #endif
 #if WEFT_FORCE_MIGRATION
   std::uint32_t refusals = 0;
+  bool has_refused = false;
 #endif
 #if WEFT_ASAN
   void* asan_fake_stack = nullptr;
@@ -242,6 +243,7 @@ class runtime_core {
   void move_away(goroutine*) noexcept;
   runnable pick_moved(worker*) noexcept;
   goroutine* take_moved_locked(worker*) noexcept;
+  void nap_if_refused(worker*) noexcept;
 #endif
 
  private:
@@ -384,6 +386,7 @@ class runtime_core {
 // Goroutines end here: implemented by src/runtime.
 void handle_uncaught(goroutine*, runtime_core&) noexcept;  // in a catch block
 void forget_name(goroutine*) noexcept;
+void note_stack_use(runtime_core&, goroutine* self) noexcept;  // with options::measure_stacks
 
 // Threads of weft's own, and those that wait in run(), for telling whether there are others: the
 // number, and in the upper half how often it has changed. Each counts itself, from after its start
