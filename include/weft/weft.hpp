@@ -10,6 +10,7 @@ namespace weft {}
 #include <weft/go.hpp>
 #include <weft/goroutine_local.hpp>
 #include <weft/io.hpp>
+#include <weft/os.hpp>
 #include <weft/runtime.hpp>
 #include <weft/select.hpp>
 #include <weft/sync.hpp>

@@ -390,6 +390,7 @@ void descriptor_wait::unlock(void* argument) noexcept {
 
 void descriptor_wait::unlink(std::uint32_t won) noexcept {
   order_after(this);
+  order_after(&entry_->lock);  // who was linked behind this one wrote to its node
   if (won != claim_case && won != claim_cancelled) {
     std::lock_guard guard(entry_->lock);
     entry_->home->remove_locked(*entry_, to_write_ ? event::write : event::read, node_);

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <string>
 
+#include "os/signals.hpp"
 #include "park/park.hpp"
 #include "runtime/runtime.hpp"
 #include "weft/go.hpp"
@@ -152,6 +153,7 @@ bool check_deadlock(runtime_core& core) {
   // the others would be taken for it.
   const std::uint64_t moved = departures.load();
   const std::uint64_t own = own_threads.load();
+  if (any_signal_channel()) return false;
   if (!core.is_quiescent() || !others_are_quiescent(core)) return false;
   const unsigned threads = count_threads();
   if (threads == 0 || threads > static_cast<std::uint32_t>(own) + sanitizer_threads) return false;
