@@ -224,7 +224,7 @@ std::string exit_status::to_string() const {
     if (const char* name = sigabbrev_np(*signal); name != nullptr) text += std::string(" (") + name + ")";
 #endif
   } else {
-    text = limit_reached ? "not ended" : "unknown status";
+    text = "unknown status";
   }
   if (limit_reached) text += ", limit reached";
   return text;
