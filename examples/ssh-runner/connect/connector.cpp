@@ -19,7 +19,14 @@ std::unique_ptr<session> connector::connect(const endpoint& to, attempt& a) {
 
 weft::file_descriptor connector::dial(const endpoint& to, attempt& a) {
   a.enter(phase::resolve);
-  const auto addresses = names_.look_up(to.address, to.port, a);
+  auto addresses = names_.look_up(to.address, to.port, a);
+  const auto is_other = [&](const socket_address& address) {
+    const int family = address.data()->sa_family;
+    return (to.family == ip_family::v4 && family != AF_INET) ||
+           (to.family == ip_family::v6 && family != AF_INET6);
+  };
+  std::erase_if(addresses, is_other);
+  if (addresses.empty()) a.fail("it has no address of that kind (-4, -6)");
   a.enter(phase::connect);
   return connect_tcp(addresses, a);
 }

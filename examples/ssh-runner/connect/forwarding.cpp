@@ -93,8 +93,12 @@ struct forwarding::link {
   }
 };
 
-forwarding::forwarding(std::unique_ptr<session> on, weft::chan<jump_message> inbox)
-    : session_(std::move(on)), event_(ssh_event_new()), inbox_(std::move(inbox)) {
+forwarding::forwarding(std::unique_ptr<session> on, keep_alive_rule rule,
+                       weft::chan<jump_message> inbox)
+    : session_(std::move(on)),
+      alive_(session_->get(), rule),
+      event_(ssh_event_new()),
+      inbox_(std::move(inbox)) {
   if (!event_) throw std::bad_alloc();
   ssh_event_add_session(event_.get(), session_->get());
 }
@@ -108,7 +112,7 @@ forwarding::~forwarding() {
 
 void forwarding::run() {
   for (;;) {
-    if (!pump()) return;
+    if (!pump() || !alive_.check(true)) return;
     bool over = false;
     const auto on_message = [&](std::optional<jump_message> m) {
       if (m)
@@ -121,9 +125,10 @@ void forwarding::run() {
     // To be asked after every call: libssh writes only when it may.
     if (session_->wants_write())
       weft::select(weft::on_readable(fd, nothing), weft::on_writable(fd, nothing),
-                   weft::on_recv(inbox_, on_message));
+                   weft::on_recv(inbox_, on_message), weft::on_timeout(alive_.next(), nothing));
     else
-      weft::select(weft::on_readable(fd, nothing), weft::on_recv(inbox_, on_message));
+      weft::select(weft::on_readable(fd, nothing), weft::on_recv(inbox_, on_message),
+                   weft::on_timeout(alive_.next(), nothing));
     if (over) return;
     // What else lies there, so that the socket is not asked after each message.
     std::optional<jump_message> more;
