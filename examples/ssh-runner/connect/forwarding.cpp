@@ -9,8 +9,6 @@
 #include <span>
 #include <utility>
 
-#include "connect/unix_socket.hpp"
-
 namespace ssh_runner {
 namespace {
 
@@ -19,8 +17,8 @@ constexpr std::size_t most_held = 256 << 10;  // of what came for a link and it 
 
 // Shared by the owner and a link's two goroutines.
 struct link_ends {
-  explicit link_ends(weft::file_descriptor s) : socket(std::move(s)) {}
-  weft::file_descriptor socket;
+  explicit link_ends(weft::unix_stream s) : socket(std::move(s)) {}
+  weft::unix_stream socket;
   weft::chan<std::string> to_target{1};
   weft::chan<void> leave{1};             // to send the next piece
   std::atomic<bool> owner_waits{false};  // for room in to_target
@@ -214,7 +212,7 @@ void forwarding::check_openings() {
 void forwarding::opened(link& l) {
   l.opening = false;
   --opening_;
-  auto [ours, theirs] = socket_pair();
+  auto [ours, theirs] = weft::unix_stream::pair();
   l.ends = std::make_shared<link_ends>(std::move(ours));
   helpers_.go([ends = l.ends, inbox = inbox_, id = l.id] { read_target(*ends, inbox, id); });
   helpers_.go([ends = l.ends, inbox = inbox_, id = l.id] { write_target(*ends, inbox, id); });
