@@ -375,7 +375,7 @@ void runtime_core::add_timer(timer_node& node) noexcept {
   tsan_blind blind;
   worker* w = current_worker();
   if (w != nullptr && w->core == this) {
-    w->wheel.add(node);  // this worker looks before it sleeps
+    w->wheel.add(node, coarse_time(w));  // this worker looks before it sleeps
     return;
   }
   visitors_.fetch_add(1, std::memory_order_seq_cst);
