@@ -1,19 +1,16 @@
 // weft's own entry among the peers, see ../peer.hpp. The variant `coroutines` has the crowds as
 // C++20 coroutines.
 #include "../../workloads.hpp"
-#include "../listen.hpp"
 #include "../peer.hpp"
 #include "latency.hpp"
 
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
 #include <span>
 #include <string_view>
 #include <system_error>
-
-#include <sys/socket.h>
 
 namespace {
 
@@ -53,8 +50,7 @@ void timed(const workloads::workload& w, std::int64_t ops) {
                 {"wakeups", each(before.wakeups, after.wakeups)}});
 }
 
-void serve(int fd) {
-  weft::file_descriptor connection(fd);
+void serve(weft::tcp_stream connection) {
   std::array<std::byte, 4096> buffer;
   try {
     while (const std::size_t n = connection.read(buffer)) {
@@ -66,15 +62,11 @@ void serve(int fd) {
 }
 
 void echo() {
-  const int listener = peer::listen_on_loopback(SOCK_NONBLOCK);
+  weft::tcp_listener listener("127.0.0.1", 0);
+  std::printf("port %d\n", listener.local_address().port());
+  std::fflush(stdout);
   for (;;) {
-    weft::wait_readable(listener);
-    const int fd = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0) {
-      continue;
-    }
-    peer::no_delay(fd);
-    weft::go(serve, fd);
+    weft::go(serve, listener.accept());
   }
 }
 
