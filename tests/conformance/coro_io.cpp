@@ -352,7 +352,11 @@ TEST_CASE("readiness, limit, cancel and close race in coroutines: one of them", 
       auto closing = weft::spawn([&] {
         if (i % 4 == 0) ends.reader.close();
       });
-      if (i % 3 == 0) ends.writer.write("x");
+      try {
+        if (i % 3 == 0) ends.writer.write("x");
+      } catch (const std::system_error& error) {
+        if (error.code() != std::errc::broken_pipe) ++wrong;  // the reader is closed already
+      }
       if (i % 5 != 0) weft::yield();
       cancel();
       const std::errc e = reading.get();
