@@ -13,6 +13,7 @@
 #include <mutex>
 #include <utility>
 
+#include "base/futex.hpp"
 #include "os/group.hpp"
 #include "sched/current.hpp"
 #include "switch/thread_local.hpp"
@@ -179,14 +180,13 @@ void child_process::end_group(std::chrono::milliseconds grace) {
     }
   } ends{this};
   if (grace > grace.zero()) {
-    const auto until = clock::now() + grace;
+    const wait_limit until(grace);
+    const auto is_over = [&] { return steady_now() >= until.get().at; };
     signal(SIGTERM);
     signal(SIGCONT);  // a stopped one would not see it
     wait_ended(until);
     // The first has ended and is a zombie; others may still be putting things in order.
-    for (growing_pause pause; clock::now() < until && has_other_members(pid_);) {
-      sleep_until(std::min(clock::now() + pause.next(), until));
-    }
+    for (growing_pause pause; !is_over() && has_other_members(pid_);) sleep_for(pause.next());
   }
   signal(SIGKILL);
   wait_ended(until_left_behind);

@@ -100,8 +100,10 @@ command::command(std::string program, std::vector<std::string> args)
 command::command(command&&) noexcept = default;
 
 command& command::operator=(command&& other) noexcept {
-  command old(std::move(*this));
-  state_ = std::move(other.state_);
+  if (this != &other) {
+    command old(std::move(*this));
+    state_ = std::move(other.state_);
+  }
   return *this;
 }
 

@@ -109,6 +109,14 @@ TEST_CASE("with kill_grace the group gets SIGTERM first", "[os][command]") {
     CHECK(ended.limit_reached);
     CHECK(half.stdout_pipe().read_all() == "");
 
+    // As long as it takes.
+    weft::command patient =
+        shell("trap 'sleep 0.05; exit 8' TERM; echo ready; while :; do sleep 0.02; done");
+    patient.kill_grace(std::chrono::milliseconds::max());
+    patient.stdout_to(weft::stdio::pipe).stderr_to(weft::stdio::null).start();
+    CHECK(ready(patient) == "ready\n");
+    CHECK(patient.wait(1ms).code == 8);
+
     // Stopped, it would not see SIGTERM.
     weft::command stopped("sleep", {"1000"});
     stopped.kill_grace(60s).start();

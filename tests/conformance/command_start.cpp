@@ -213,6 +213,8 @@ TEST_CASE("commands are moved with what runs in them", "[os][command]") {
     weft::command third("sleep", {"1000"});
     third.start();
     third = std::move(second);  // the sleeper is killed and reaped
+    weft::command& same = third;
+    third = std::move(same);
     CHECK(third.stdout_pipe().read_all() == "got it\n");
     CHECK(third.wait().code == 4);
   });
