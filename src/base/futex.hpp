@@ -6,11 +6,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <climits>
 #include <cstdint>
 
 #include "base/atomic.hpp"
+#include "base/sanitizer.hpp"
 
 namespace weft::detail {
 
@@ -34,6 +36,11 @@ inline std::int64_t steady_now() noexcept {
 // Blocks while the word has this value, until the point in steady nanoseconds; may return early.
 inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value,
                        std::int64_t until = INT64_MAX) noexcept {
+#if WEFT_TSAN
+  // TSan puts a signal off that meets a thread in a system call which it does not know, until that
+  // thread enters one that it knows: below.
+  until = std::min(until, steady_now() + 50'000'000);
+#endif
   timespec at;
   timespec* limit = nullptr;
   if (until != INT64_MAX) {
@@ -44,6 +51,10 @@ inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value,
   // WAIT_BITSET takes an absolute time on the monotonic clock.
   syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value, limit, nullptr,
           FUTEX_BITSET_MATCH_ANY);
+#if WEFT_TSAN
+  const timespec nothing{};
+  nanosleep(&nothing, nullptr);
+#endif
 }
 
 // The word may be gone: the kernel only hashes its address.
