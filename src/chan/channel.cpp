@@ -1,7 +1,11 @@
 #include "chan/channel.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <mutex>
 #include <new>
@@ -39,9 +43,26 @@ channel::~channel() {
 }
 
 namespace {
+#if WEFT_TSAN
+// Who was woken tells TSan that it comes after what was done under this channel's locks
+// (order_after_wake), when the channel may be gone. libtsan looks an address up without excluding that
+// its memory is freed meanwhile, and crashes then; so the memory is kept until 512 others went.
+void destroy(channel* c, std::size_t align) noexcept {
+  static std::atomic<std::uintptr_t> kept[512];  // with the alignment's logarithm in the low bits
+  static std::atomic<unsigned> next{0};
+  static_assert(alignof(channel) >= 64);
+  tsan_blind blind;  // must not order those who free channels, nor free in an order that TSan knows
+  const auto packed = reinterpret_cast<std::uintptr_t>(c) | std::countr_zero(align);
+  const std::uintptr_t old = kept[next.fetch_add(1) % std::size(kept)].exchange(packed);
+  if (old == 0) return;
+  ::operator delete(reinterpret_cast<void*>(old & ~std::uintptr_t{63}),
+                    std::align_val_t{std::size_t{1} << (old & 63)});
+}
+#else
 void destroy(channel* c, std::size_t align) noexcept {
   ::operator delete(static_cast<void*>(c), std::align_val_t{align});
 }
+#endif
 }  // namespace
 
 void channel::release() noexcept {

@@ -55,6 +55,27 @@ TEST_CASE("a channel is closed, and gone before its receivers run", "[chan][hand
   });
 }
 
+TEST_CASE("channels go while their receivers wake on other workers", "[chan][handles][close]") {
+  // libtsan crashes if it is told of a channel whose memory is being freed, in some runs of this.
+  constexpr std::size_t receivers = 6;
+  const int rounds = weft_test::under_valgrind ? 100 : 3000;
+  weft::run([&] {
+    for (int i = 0; i < rounds; ++i) {
+      auto c = lone<int>();
+      weft::wait_group all;
+      std::atomic<std::size_t> ended = 0;
+      for (std::size_t r = 0; r < receivers; ++r) {
+        all.go([p = c.get(), &ended] { ended += !p->recv().has_value(); });
+      }
+      until_parked(receivers);
+      c->close();
+      c.reset();
+      all.wait();
+      REQUIRE(ended == receivers);
+    }
+  });
+}
+
 TEST_CASE("a channel is closed, and gone before its senders run", "[chan][handles][close]") {
   weft::run([] {
     for (std::size_t capacity : {0u, 1u}) {
