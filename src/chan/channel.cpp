@@ -51,7 +51,7 @@ void destroy(channel* c, std::size_t align) noexcept {
   static std::atomic<std::uintptr_t> kept[512];  // with the alignment's logarithm in the low bits
   static std::atomic<unsigned> next{0};
   static_assert(alignof(channel) >= 64);
-  tsan_blind blind;  // must not order those who free channels, nor free in an order that TSan knows
+  tsan_blind blind;  // orders nobody, and frees what it is in no order with that TSan knows
   const auto packed = reinterpret_cast<std::uintptr_t>(c) | std::countr_zero(align);
   const std::uintptr_t old = kept[next.fetch_add(1) % std::size(kept)].exchange(packed);
   if (old == 0) return;
