@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "io/wait.hpp"
 #include "weft/select.hpp"
 
 namespace weft::detail {
@@ -15,12 +16,8 @@ clock::time_point growing_pause::next(const wait_limit& limit) noexcept {
 }
 
 int growing_pause::error_of(const wait_limit& limit) noexcept {
-  switch (limit.ends_with().err()) {
-    case context_error::cancelled: return ECANCELED;
-    case context_error::deadline_exceeded: return ETIMEDOUT;
-    case context_error::none: break;
-  }
-  return clock::now().time_since_epoch().count() >= limit.get().at ? ETIMEDOUT : 0;
+  const auto over = has_passed(limit);
+  return !over ? 0 : *over == wait_status::timeout ? ETIMEDOUT : ECANCELED;
 }
 
 int growing_pause::wait(const wait_limit& limit) {

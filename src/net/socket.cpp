@@ -47,7 +47,7 @@ file_descriptor make_bound_socket(std::string_view ip, std::uint16_t port, int t
     const std::string name = std::string(what) + ' ' + to.to_string();
     const int family = to.data()->sa_family;
     file_descriptor s(make_socket(family, type, name));
-    descriptor_use::note_kind(s, type == SOCK_STREAM ? descriptor_kind::tcp : descriptor_kind::socket);
+    descriptor_use::note_kind(s, descriptor_kind::socket);
     const auto set = [&](int level, int option, int value) {
       if (setsockopt(s.get(), level, option, &value, sizeof value) != 0) fail_net(last_error(), name);
     };

@@ -72,7 +72,7 @@ void echo(tcp_stream& s, std::uint64_t seed) {
       throw;
     }
     if (n == 0) break;
-    s.write(std::span(buffer).first(n), 2s);  // a client that does not read is given up
+    s.write(std::span(buffer).first(n), 500ms);  // a client that does not read is given up
   }
   s.close_write();
 }
@@ -81,7 +81,7 @@ weft::coro<> echo_as_coroutine(tcp_stream s, weft_test::notes& notes, std::atomi
   std::vector<std::byte> buffer(3000);
   try {
     while (std::size_t n = co_await s.async_read(buffer, 20s)) {
-      co_await s.async_write(std::span(buffer).first(n), 2s);
+      co_await s.async_write(std::span(buffer).first(n), 500ms);
     }
   } catch (const std::system_error& e) {
     if (!is_expected(e.code())) notes.add(std::string("echo coroutine: ") + e.what());
@@ -93,7 +93,7 @@ weft::coro<> echo_as_coroutine(tcp_stream s, weft_test::notes& notes, std::atomi
 void be_client(const weft::socket_address& to, std::uint64_t seed, weft_test::notes& notes) {
   weft_test::chance pick(seed);
   expecting(notes, "client", [&] {
-    tcp_stream s = tcp_stream::connect(to, 1s);
+    tcp_stream s = tcp_stream::connect(to, 300ms);
     const std::size_t size = static_cast<std::size_t>(pick.below(pick.one_in(8) ? 300000 : 3000));
     std::vector<std::byte> all(size);
     for (std::size_t i = 0; i < size; ++i) all[i] = expected(seed, i);
@@ -101,7 +101,7 @@ void be_client(const weft::socket_address& to, std::uint64_t seed, weft_test::no
     if (pick.one_in(10)) return;  // without a word
     auto writing = weft::spawn([&] {
       expecting(notes, "client's writer", [&] {
-        s.write(all, 3s);
+        s.write(all, 500ms);
         s.close_write();
       });
     });
@@ -112,7 +112,7 @@ void be_client(const weft::socket_address& to, std::uint64_t seed, weft_test::no
     weft_test::at_end close([&] { s.close(); });  // before it waits for the writer
     std::array<std::byte, 2048> buffer;
     for (std::size_t at = 0; at < most;) {
-      const std::size_t n = s.read(buffer, 3s);
+      const std::size_t n = s.read(buffer, 500ms);
       if (n == 0) break;
       for (std::size_t i = 0; i < n; ++i, ++at) {
         if (buffer[i] != expected(seed, at)) return notes.add("a wrong byte came back");
