@@ -280,7 +280,11 @@ void epoll_poller::cancel(int fd) noexcept {
 }
 
 void epoll_poller::cancel_everywhere(int fd) noexcept {
-  all_pollers.for_each([fd](epoll_poller& p) { p.cancel(fd); });
+  // Of its parent's a forked child touches nothing: who held their locks is not there.
+  const std::uint32_t now = generation.load(std::memory_order_relaxed);
+  all_pollers.for_each([fd, now](epoll_poller& p) {
+    if (p.generation_ == now) p.cancel(fd);
+  });
 }
 
 std::unique_ptr<poller> make_poller() { return std::make_unique<epoll_poller>(); }

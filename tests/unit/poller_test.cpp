@@ -237,20 +237,40 @@ TEST_CASE("an event between the attempt and the wait is not missed", "[poller]")
   });
 }
 
+TEST_CASE("a level wait on what is registered sees what came before it", "[poller]") {
+  weft::run({.workers = 1}, [] {
+    auto ends = weft::pipe();
+    CHECK(failure([&] { read_some(ends.reader, 1ms); }) == std::errc::timed_out);  // registers
+    ends.writer.write("x");
+    this_poller().poll(INT64_MIN);  // the edge is over
+    weft::detail::waiter who;
+    who.kind = weft::detail::waiter_kind::thread;
+    who.word.open();
+    weft::detail::descriptor_wait wait(ends.reader.get(), false);
+    REQUIRE_FALSE(wait.begin(weft::detail::current_core(), &who, {}, nullptr));
+    weft::detail::descriptor_wait::unlock(&wait);
+    this_poller().poll(INT64_MIN);
+    CHECK(who.word.value() == weft::detail::claim_case);
+    CHECK(wait.end(who.word.close()) == weft::wait_status::ready);
+  });
+}
+
 TEST_CASE("what has come although nothing was left is found without a wait", "[poller]") {
   weft::run({.workers = 1}, [] {
-    tcp_pair s;
-    CHECK(failure([&] { read_some(s.a, 1ms); }) == std::errc::timed_out);
-    // It is known to be empty; what comes now has not been polled when the limit has passed.
-    s.b.write("xy");
-    std::byte one[1];
-    CHECK(s.a.read(one, 0ms) == 1);
+    auto ends = weft::pipe();
     auto [ctx, cancel] = weft::with_cancel(weft::background());
     cancel();
-    CHECK(s.a.read(one, ctx) == 1);
-    CHECK(s.a.read({}) == 0);
-    CHECK(failure([&] { s.a.read(one, ctx); }) == std::errc::operation_canceled);
-    CHECK(s.a.read_full({}) == 0);
+    std::byte one[1];
+    for (const weft::wait_limit& limit :
+         {weft::wait_limit(0ms), weft::wait_limit(weft::clock::now()), weft::wait_limit(ctx)}) {
+      // It is known to be empty, and nobody has polled what comes then.
+      CHECK(failure([&] { read_some(ends.reader, 1ms); }) == std::errc::timed_out);
+      ends.writer.write("x");
+      CHECK(ends.reader.read(one, limit) == 1);
+      CHECK(failure([&] { ends.reader.read(one, limit); }) != std::errc());
+    }
+    CHECK(ends.reader.read({}) == 0);
+    CHECK(ends.reader.read_full({}) == 0);
   });
 }
 
@@ -410,11 +430,16 @@ TEST_CASE("a child that closes what it was forked with leaves its parent's alone
     auto ends = weft::pipe();
     auto reading = weft::spawn([&] { return read_some(ends.reader); });
     until_parked(1);
+    // Of the threads that hold locks none is there in a child.
+    weft::detail::descriptor_entry& entry = this_poller().entry_of(ends.reader.get());
+    entry.lock.lock();
     const pid_t child = ::fork();
     if (child == 0) {
+      ::alarm(60);  // instead of hanging
       ends.reader.close();
       ::_exit(0);
     }
+    entry.lock.unlock();
     int status = -1;
     REQUIRE(::waitpid(child, &status, 0) == child);
     CHECK(status == 0);
