@@ -3,9 +3,10 @@
 
   ./dev bench [--peers] [--only WORKLOAD,...] [--rounds N] [--quick] [--workers N,...]
 
-Without --peers the only peer is Go. Each figure comes from a process of its own; within a round the
-peers take turns, so that what else happens on the machine meets all of them alike. Everything is
-written to the build directory ($WEFT_BENCH_BUILD): results.json, results.md, results.svg.
+Without --peers the only peers are Go and, for processes, Python. Each figure comes from a process of
+its own; within a round the peers take turns, so that what else happens on the machine meets all of
+them alike. Everything is written to the build directory ($WEFT_BENCH_BUILD): results.json,
+results.md, results.svg.
 """
 
 import argparse

@@ -9,6 +9,7 @@
 #include "workloads/channels.hpp"
 #include "workloads/crowds.hpp"
 #include "workloads/goroutines.hpp"
+#include "workloads/processes.hpp"
 #include "workloads/selects.hpp"
 #include "workloads/sync_time.hpp"
 
@@ -45,6 +46,7 @@ inline constexpr std::array all{
     workload{"mutex", mutex},
     workload{"timer", timer},
     workload{"element", element},
+    workload{"process", process},
     workload{"sleepers", sleepers, false},
 };
 

@@ -138,6 +138,7 @@ def build_all(into, only_go):
             say(f"skipped: {name}: {skipped[name]}")
 
     attempt("Go", build_go, ["go"])
+    commands["python"] = [sys.executable, PEERS / "python" / "peer.py"]
     if only_go:
         return commands, skipped
     attempt("Boost.Fiber", build_fiber)
@@ -179,6 +180,7 @@ def describe(commands, into):
     }
     if "go" in commands:
         about["go"] = first_line("go", "version")
+    about["python"] = "Python " + platform.python_version()
     if "tokio" in commands:
         about["rust"] = first_line("rustc", "--version")
         about["crates"] = crate_versions()

@@ -147,7 +147,7 @@ def counters_table(results):
 
 def header(results):
     about = results["about"]
-    versions = [about[k] for k in ("compiler", "go", "rust", "boost", "crates") if k in about]
+    versions = [about[k] for k in ("compiler", "go", "python", "rust", "boost", "crates") if k in about]
     return [f"{results['date']}, commit {about['commit']}, {about['cpus']} CPUs ({about['cpu']}), "
             f"{about['kernel']}, {', '.join(versions)}; rounds: {results['rounds']}"]
 

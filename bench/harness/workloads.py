@@ -52,6 +52,9 @@ WORKLOADS = [
              by_coroutines=(Goal("tokio", 1, 1),)),
     Workload("parked", 1_000_000, (Goal("go", 1, 1),), fixed=True,
              by_coroutines=(Goal("tokio", 1, 1),)),
+    Workload("process_1", 4_000),
+    Workload("process_64", 4_000),
+    Workload("process_1000", 4_000),
     Workload("echo_64", 200_000, (Goal("any", 1, 1), Goal("epoll", 0.9, 0.9))),
     Workload("echo_1000", 200_000, (Goal("any", 1, 1), Goal("epoll", 0.9, 0.9))),
 ]

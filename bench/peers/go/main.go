@@ -58,6 +58,7 @@ var workloads = map[string]func(ops, n int){
 	"select_default": selectDefault,
 	"mutex":          mutex,
 	"timer":          timer,
+	"process":        process,
 }
 
 // These are run once: there is no warm-up.
