@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "support/child.hpp"
+#include "support/left_behind.hpp"
 #include "support/watchdog.hpp"
 
 int main(int argc, char** argv) {
@@ -21,5 +22,6 @@ int main(int argc, char** argv) {
   if (const char* seed = std::getenv("WEFT_TEST_ORDER"); seed != nullptr && *seed != '\0') {
     arguments.insert(arguments.end(), {"--order", "rand", "--rng-seed", seed});
   }
-  return Catch::Session().run(static_cast<int>(arguments.size()), arguments.data());
+  const int failed = Catch::Session().run(static_cast<int>(arguments.size()), arguments.data());
+  return failed == 0 && weft_test::cases_that_left_something != 0 ? 1 : failed;
 }

@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <string>
 
+#include <weft/os.hpp>
+
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/fd_count.hpp"
@@ -90,6 +92,21 @@ TEST_CASE("running a child leaks no descriptor") {
   const int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
   REQUIRE(weft_test::fd_count() == before + 1);
   close(fd);
+}
+
+// Not run but by the next.
+TEST_CASE("leaves a descriptor and a child", "[.leaves]") {
+  CHECK(open("/dev/null", O_RDONLY | O_CLOEXEC) >= 0);
+  if (fork() == 0) _exit(0);
+}
+
+TEST_CASE("a case that leaves a descriptor or a child fails its program") {
+  weft::command itself("/proc/self/exe", {"[.leaves]"});
+  itself.stdout_to(weft::stdio::null).stderr_to(weft::stdio::pipe).start();
+  const std::string says = itself.stderr_pipe().read_all();
+  REQUIRE(itself.wait().code == 1);
+  REQUIRE_THAT(says, weft_test::contains("LEFT BEHIND by \"leaves a descriptor and a child\": a child;"));
+  REQUIRE_THAT(says, weft_test::contains("-> /dev/null"));
 }
 
 TEST_CASE("scaled never gives zero") {
