@@ -25,6 +25,8 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
 
 #include <weft/weft.hpp>
 
@@ -596,5 +598,123 @@ TEST_CASE("api: descriptors", "[api]") {
     CHECK_FALSE(none.recv());
     weft::recv_chan<std::string> some = weft::lines(std::move(in), weft::background(), 10);
     CHECK_FALSE(some.recv());
+  });
+}
+
+TEST_CASE("api: processes and signals", "[api]") {
+  static_assert(!std::is_copy_constructible_v<weft::command>);
+  static_assert(std::is_nothrow_move_constructible_v<weft::command>);
+  weft::run([] {
+    const std::filesystem::path nowhere = "/dev/null";
+    weft::command c("cat");
+    c.args({"-u", "-"}).env("NAME", "value").clear_env().dir("/").kill_grace(10ms);
+    c.stdin_from(weft::stdio::pipe).stdout_to(weft::stdio::pipe).stderr_to(weft::stdio::to_stdout);
+    c.start();
+    static_assert(same<decltype(c.pid()), pid_t>);
+    CHECK(c.pid() > 0);
+    weft::file_descriptor in = std::move(c.stdin_pipe());
+    in.write("hello");
+    in.close();
+    weft::file_descriptor& out = c.stdout_pipe();
+    CHECK(out.read_all() == "hello");
+    c.signal(0);
+    weft::exit_status ended = c.wait();
+    static_assert(same<decltype(ended.code), std::optional<int>>);
+    static_assert(same<decltype(ended.signal), std::optional<int>>);
+    CHECK(ended.ok());
+    CHECK_FALSE(ended.limit_reached);
+    CHECK_FALSE(ended.to_string().empty());
+
+    weft::command both("sh", {"-c", "cat >&2"});
+    both.stdin_from("/dev/null").stdout_to(nowhere).stderr_to(weft::stdio::pipe);
+    both.start();
+    CHECK(both.stderr_pipe().read_all() == "");
+    CHECK(both.wait(10s).code == 0);
+    weft::command with_file("true");
+    with_file.stdin_from(weft::file_descriptor::open("/dev/null", O_RDONLY));
+    with_file.stdout_to(std::string("/dev/null")).stderr_to(weft::stdio::inherit);
+    CHECK(with_file.run().ok());
+    weft::command sleeper("sleep", {"1000"});
+    sleeper.stdin_from(weft::stdio::null).start();
+    sleeper.kill();
+    CHECK(weft::spawn(sleeper.async_wait(10s)).get().signal == SIGKILL);
+    CHECK(weft::command("sleep", {"1000"}).run(1ms).limit_reached);
+    CHECK_THROWS_AS(weft::command("weft-has-no-such-program").start(), std::system_error);
+
+    weft::recv_chan<int> signals = weft::notify_signals({SIGUSR1, SIGUSR2});
+    ::raise(SIGUSR2);
+    CHECK(signals.recv() == SIGUSR2);
+    weft::stop_signals(signals);
+    CHECK_FALSE(signals.recv());
+  });
+}
+
+TEST_CASE("api: network", "[api]") {
+  static_assert(std::is_base_of_v<weft::file_descriptor, weft::tcp_stream>);
+  static_assert(std::is_base_of_v<weft::file_descriptor, weft::unix_stream>);
+  static_assert(!std::is_copy_constructible_v<weft::tcp_listener>);
+  static_assert(std::is_move_constructible_v<weft::udp_socket>);
+  weft::run([] {
+    const weft::socket_address address("127.0.0.1", 80);
+    CHECK(address.ip() == "127.0.0.1");
+    CHECK(address.port() == 80);
+    CHECK(address.to_string() == "127.0.0.1:80");
+    static_assert(same<decltype(address.data()), const sockaddr*>);
+    static_assert(same<decltype(address.size()), socklen_t>);
+    std::vector<weft::socket_address> found = weft::resolve("127.0.0.1", "80", 10s);
+    CHECK(found.at(0) == address);
+    static_assert(std::is_base_of_v<std::error_category,
+                                    std::remove_cvref_t<decltype(weft::resolve_category())>>);
+
+    weft::tcp_listener listener("", 0);
+    weft::tcp_listener short_queue("127.0.0.1", 0, 1);
+    CHECK(short_queue.get() >= 0);
+    short_queue.close();
+    const std::uint16_t port = listener.local_address().port();
+    weft::tcp_stream client = weft::tcp_stream::connect(weft::socket_address("127.0.0.1", port), 10s);
+    weft::tcp_stream server = listener.accept(10s);
+    CHECK(client.local_address() == server.peer_address());
+    client.no_delay(false);
+    client.keep_alive(30s);
+    client.keep_alive(0s);
+    client.write("to the end");
+    client.close_write();
+    CHECK(server.read_all() == "to the end");
+    weft::tcp_stream by_name = weft::tcp_stream::connect("127.0.0.1", port);
+    weft::tcp_stream accepted = weft::spawn(listener.async_accept()).get();
+    auto connects = [](std::uint16_t to) -> weft::coro<bool> {
+      weft::tcp_stream one =
+          co_await weft::tcp_stream::async_connect(weft::socket_address("127.0.0.1", to), 10s);
+      weft::tcp_stream two = co_await weft::tcp_stream::async_connect("127.0.0.1", to);
+      co_return one && two;
+    };
+    CHECK(weft::spawn(connects(port)).get());
+
+    weft::udp_socket receiver("127.0.0.1", 0);
+    weft::udp_socket sender;
+    std::byte datagram[3]{};
+    sender.send_to(datagram, receiver.local_address(), 10s);
+    std::pair<std::size_t, weft::socket_address> got = receiver.receive_from(datagram, 10s);
+    CHECK(got.first == 3);
+    CHECK(got.second.port() == sender.local_address().port());
+    CHECK(receiver.get() >= 0);
+    receiver.close();
+
+    auto [a, b] = weft::unix_stream::pair();
+    a.write("x");
+    a.close_write();
+    CHECK(b.read_all() == "x");
+    const auto path = std::filesystem::temp_directory_path() / ("weft-api-" + std::to_string(::getpid()));
+    weft::unix_listener local(path, 5);
+    weft::unix_stream there = weft::unix_stream::connect(path, 10s);
+    weft::unix_stream here = local.accept(10s);
+    there.close();
+    CHECK(here.read_all() == "");
+    auto waits = weft::spawn(local.async_accept(10s));
+    weft::unix_stream again = weft::spawn(weft::unix_stream::async_connect(path)).get();
+    CHECK(waits.get());
+    CHECK(local.get() >= 0);
+    local.close();
+    CHECK_FALSE(std::filesystem::exists(path));
   });
 }
