@@ -3,6 +3,8 @@
 #   start_sshd DIR     makes keys and a configuration in DIR, an empty directory, and starts sshd
 #   stop_sshd          stops it and what it started
 #
+# With sshd_listen_on_all=yes it serves every loopback address; sshd_log_level is sshd's LogLevel.
+#
 # An ordinary process of whoever calls it, on a free port, with keys of its own; it lets only that
 # user in, with the key DIR/client_key. Sets sshd_port, sshd_user, sshd_pid. DIR/known_hosts holds
 # its host key under all eight addresses, DIR/sshd.log what it says. The commands' HOME is DIR: bash
@@ -59,7 +61,11 @@ _sshd_configuration() {
   local dir=$1 address pam=no
   # Without PAM, sshd lets nobody in whose password is locked, not even with a key.
   ! grep -qs "^$sshd_user:!" /etc/shadow || pam=yes
-  for address in "${sshd_addresses[@]}"; do echo "ListenAddress $address:$sshd_port"; done
+  if [ -n "${sshd_listen_on_all:-}" ]; then
+    echo "ListenAddress 0.0.0.0:$sshd_port"
+  else
+    for address in "${sshd_addresses[@]}"; do echo "ListenAddress $address:$sshd_port"; done
+  fi
   cat <<END
 HostKey "$dir/host_key"
 AuthorizedKeysFile "$dir/authorized_keys"
@@ -71,10 +77,10 @@ KbdInteractiveAuthentication no
 UsePAM $pam
 StrictModes no
 PidFile none
-MaxStartups 400
+MaxStartups 2000
 MaxSessions 100
 PrintMotd no
-LogLevel VERBOSE
+LogLevel ${sshd_log_level:-VERBOSE}
 SetEnv HOME="$dir"
 END
 }
@@ -85,7 +91,11 @@ _sshd_accepts() {
   for tries in {1..400}; do
     kill -0 "$sshd_pid" 2> /dev/null || return 1
     ! grep -q 'Bind to port .* failed' "$1/sshd.log" || return 1
-    [ "$(grep -c 'Server listening' "$1/sshd.log")" -lt "${#sshd_addresses[@]}" ] || return 0
+    if [ -n "${sshd_listen_on_all:-}" ]; then
+      ! (exec 3<> "/dev/tcp/127.0.0.1/$sshd_port") 2> /dev/null || return 0
+    else
+      [ "$(grep -c 'Server listening' "$1/sshd.log")" -lt "${#sshd_addresses[@]}" ] || return 0
+    fi
     sleep 0.02
   done
   return 1

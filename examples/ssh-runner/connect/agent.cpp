@@ -10,7 +10,6 @@
 #include <system_error>
 #include <tuple>
 
-#include "connect/unix_socket.hpp"
 #include "text/base64.hpp"
 
 namespace ssh_runner {
@@ -112,7 +111,7 @@ std::vector<agent::identity> agent::list() {
 }
 
 std::string agent::ask(std::string_view request, weft::wait_limit limit) const {
-  weft::file_descriptor socket = connect_unix(path_);
+  weft::unix_stream socket = weft::unix_stream::connect(path_, limit);
   socket.write(with_length(request), limit);
   if (auto answer = read_message(socket, limit)) return std::move(*answer);
   throw std::system_error(ECONNRESET, std::generic_category());
@@ -137,7 +136,7 @@ std::vector<agent::identity> usable_identities(const std::vector<agent::identity
 
 agent_relay::agent_relay(const agent& real, const std::vector<agent::identity>& keys, attempt& a) {
   std::tie(ctx_, cancel_) = weft::with_timeout(a.ctx(), a.left());
-  std::tie(ours_, theirs_) = socket_pair();
+  std::tie(ours_, theirs_) = weft::unix_stream::pair();
   serving_ = weft::spawn([this, &real, list = identities_message(keys)] {
     try {
       while (const auto request = read_message(ours_)) {

@@ -63,7 +63,7 @@ class agent_relay {
   std::string problem_;
   weft::context ctx_;
   weft::cancel_function cancel_;
-  weft::file_descriptor ours_, theirs_;
+  weft::unix_stream ours_, theirs_;
   weft::join_handle<void> serving_;
 };
 

@@ -54,15 +54,18 @@ class attempt {
   }
 
   // For calls that take a wait_limit: call(limit), whose time-out and cancellation become failures.
+  // It gets one of so many shares of the time; at the end of a share that is not the last
+  // std::system_error leaves this as it is.
   template <class F>
-  auto limited(F&& call) {
-    const auto begin = weft::clock::now();
-    auto [ctx, cancel] = weft::with_timeout(ctx_, left_);
-    const charge guard{*this, begin};
+  auto limited(F&& call, int shares = 1) {
+    const charge guard{*this, weft::clock::now()};
+    auto [ctx, cancel] = weft::with_timeout(ctx_, left_ / shares);
     try {
       return std::forward<F>(call)(weft::wait_limit(ctx));
     } catch (const std::system_error& error) {
-      if (error.code() == std::errc::timed_out && ctx.err() != weft::context_error::none) fail_late();
+      if (error.code() == std::errc::timed_out && shares == 1 &&
+          ctx.err() != weft::context_error::none)
+        fail_late();
       if (error.code() == std::errc::operation_canceled) fail_stopped();
       throw;
     }

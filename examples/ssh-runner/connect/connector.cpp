@@ -1,7 +1,8 @@
 #include "connect/connector.hpp"
 
+#include <system_error>
+
 #include "connect/login.hpp"
-#include "connect/tcp.hpp"
 
 namespace ssh_runner {
 
@@ -17,11 +18,39 @@ std::unique_ptr<session> connector::connect(const endpoint& to, attempt& a) {
   return on;
 }
 
+// Each address in turn, each with its share of the time that is left, so that one that is dead does
+// not use it all.
 weft::file_descriptor connector::dial(const endpoint& to, attempt& a) {
   a.enter(phase::resolve);
-  const auto addresses = names_.look_up(to.address, to.port, a);
+  const std::vector<weft::socket_address> addresses = look_up(to, a);
   a.enter(phase::connect);
-  return connect_tcp(addresses, a);
+  for (std::size_t i = 0;; ++i) {
+    try {
+      return a.limited(
+          [&](const weft::wait_limit& limit) { return weft::tcp_stream::connect(addresses[i], limit); },
+          static_cast<int>(addresses.size() - i));
+    } catch (const std::system_error& error) {
+      if (i + 1 == addresses.size()) a.fail(error.code().message());
+    }
+  }
+}
+
+std::vector<weft::socket_address> connector::look_up(const endpoint& to, attempt& a) {
+  std::vector<weft::socket_address> addresses;
+  try {
+    addresses = a.limited([&](const weft::wait_limit& limit) {
+      return weft::resolve(to.address, std::to_string(to.port), limit);
+    });
+  } catch (const std::system_error& error) {
+    a.fail(error.code().message());
+  }
+  std::erase_if(addresses, [&](const weft::socket_address& address) {
+    const int family = address.data()->sa_family;
+    return (to.family == ip_family::v4 && family != AF_INET) ||
+           (to.family == ip_family::v6 && family != AF_INET6);
+  });
+  if (addresses.empty()) a.fail("it has no address of that kind (-4, -6)");
+  return addresses;
 }
 
 }  // namespace ssh_runner

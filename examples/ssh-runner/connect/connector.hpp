@@ -2,12 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <vector>
 #include <weft/weft.hpp>
 
 #include "connect/agent.hpp"
 #include "connect/host_keys.hpp"
 #include "connect/jump.hpp"
-#include "connect/resolver.hpp"
 #include "connect/session.hpp"
 
 namespace ssh_runner {
@@ -29,12 +29,12 @@ class connector {
 
  private:
   weft::file_descriptor dial(const endpoint& to, attempt& a);
+  static std::vector<weft::socket_address> look_up(const endpoint& to, attempt& a);
 
   algorithm_settings algorithms_;
   agent agent_;
   host_key_checker host_keys_;
   handshake_places handshakes_;
-  resolver names_;
   jump_pool jumps_;  // last: its connections use all of the above
 };
 

@@ -9,8 +9,6 @@
 #include <span>
 #include <utility>
 
-#include "connect/unix_socket.hpp"
-
 namespace ssh_runner {
 namespace {
 
@@ -19,8 +17,8 @@ constexpr std::size_t most_held = 256 << 10;  // of what came for a link and it 
 
 // Shared by the owner and a link's two goroutines.
 struct link_ends {
-  explicit link_ends(weft::file_descriptor s) : socket(std::move(s)) {}
-  weft::file_descriptor socket;
+  explicit link_ends(weft::unix_stream s) : socket(std::move(s)) {}
+  weft::unix_stream socket;
   weft::chan<std::string> to_target{1};
   weft::chan<void> leave{1};             // to send the next piece
   std::atomic<bool> owner_waits{false};  // for room in to_target
@@ -93,8 +91,12 @@ struct forwarding::link {
   }
 };
 
-forwarding::forwarding(std::unique_ptr<session> on, weft::chan<jump_message> inbox)
-    : session_(std::move(on)), event_(ssh_event_new()), inbox_(std::move(inbox)) {
+forwarding::forwarding(std::unique_ptr<session> on, keep_alive_rule rule,
+                       weft::chan<jump_message> inbox)
+    : session_(std::move(on)),
+      alive_(session_->get(), rule),
+      event_(ssh_event_new()),
+      inbox_(std::move(inbox)) {
   if (!event_) throw std::bad_alloc();
   ssh_event_add_session(event_.get(), session_->get());
 }
@@ -108,7 +110,7 @@ forwarding::~forwarding() {
 
 void forwarding::run() {
   for (;;) {
-    if (!pump()) return;
+    if (!pump() || !alive_.check(true)) return;
     bool over = false;
     const auto on_message = [&](std::optional<jump_message> m) {
       if (m)
@@ -121,9 +123,10 @@ void forwarding::run() {
     // To be asked after every call: libssh writes only when it may.
     if (session_->wants_write())
       weft::select(weft::on_readable(fd, nothing), weft::on_writable(fd, nothing),
-                   weft::on_recv(inbox_, on_message));
+                   weft::on_recv(inbox_, on_message), weft::on_timeout(alive_.next(), nothing));
     else
-      weft::select(weft::on_readable(fd, nothing), weft::on_recv(inbox_, on_message));
+      weft::select(weft::on_readable(fd, nothing), weft::on_recv(inbox_, on_message),
+                   weft::on_timeout(alive_.next(), nothing));
     if (over) return;
     // What else lies there, so that the socket is not asked after each message.
     std::optional<jump_message> more;
@@ -209,7 +212,7 @@ void forwarding::check_openings() {
 void forwarding::opened(link& l) {
   l.opening = false;
   --opening_;
-  auto [ours, theirs] = socket_pair();
+  auto [ours, theirs] = weft::unix_stream::pair();
   l.ends = std::make_shared<link_ends>(std::move(ours));
   helpers_.go([ends = l.ends, inbox = inbox_, id = l.id] { read_target(*ends, inbox, id); });
   helpers_.go([ends = l.ends, inbox = inbox_, id = l.id] { write_target(*ends, inbox, id); });

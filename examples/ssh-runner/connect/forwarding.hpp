@@ -15,6 +15,7 @@
 #include <variant>
 #include <weft/weft.hpp>
 
+#include "connect/keep_alive.hpp"
 #include "connect/session.hpp"
 
 namespace ssh_runner {
@@ -49,7 +50,7 @@ inline void close_quietly(const weft::chan<jump_message>& inbox) {
 
 class forwarding {
  public:
-  forwarding(std::unique_ptr<session> on, weft::chan<jump_message> inbox);
+  forwarding(std::unique_ptr<session> on, keep_alive_rule rule, weft::chan<jump_message> inbox);
   forwarding(const forwarding&) = delete;
   forwarding& operator=(const forwarding&) = delete;
   ~forwarding();
@@ -70,6 +71,7 @@ class forwarding {
   bool pump();  // all that can be done without waiting; false: the connection is lost
 
   std::unique_ptr<session> session_;
+  keep_alive alive_;
   event_ptr event_;
   weft::chan<jump_message> inbox_;
   std::unordered_map<std::uint64_t, std::unique_ptr<link>> links_;

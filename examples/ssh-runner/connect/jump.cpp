@@ -9,11 +9,11 @@
 
 namespace ssh_runner {
 
-jump_connection::jump_connection(std::unique_ptr<session> on)
+jump_connection::jump_connection(std::unique_ptr<session> on, keep_alive_rule rule)
     : inbox_(64),
-      owner_(weft::spawn([on = std::move(on), inbox = inbox_, ended = ended_]() mutable {
+      owner_(weft::spawn([on = std::move(on), rule, inbox = inbox_, ended = ended_]() mutable {
         try {
-          forwarding(std::move(on), inbox).run();
+          forwarding(std::move(on), rule, inbox).run();
         } catch (const std::exception&) {  // out of memory, descriptors
         }
         ended.close();
@@ -70,7 +70,7 @@ void jump_pool::make(const endpoint& via, entry& e) {
   std::atomic<phase> at{phase::waiting};
   try {
     attempt a(via.connect_timeout, ctx_, at);
-    e.connection = std::make_shared<jump_connection>(with_.connect(via, a));
+    e.connection = std::make_shared<jump_connection>(with_.connect(via, a), via.keep_alive);
   } catch (const failure& f) {
     e.stopped = f.what_kind == verdict::stopped;
     e.problem = std::string(to_string(f.where)) + ": " + f.what();

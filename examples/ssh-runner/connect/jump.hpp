@@ -21,7 +21,7 @@ struct jump_message;
 // whoever wants something of it sends a message.
 class jump_connection {
  public:
-  explicit jump_connection(std::unique_ptr<session> on);
+  jump_connection(std::unique_ptr<session> on, keep_alive_rule rule);
   jump_connection(const jump_connection&) = delete;
   jump_connection& operator=(const jump_connection&) = delete;
   ~jump_connection();  // closes it, and waits for its goroutines

@@ -1,11 +1,15 @@
 #include "output/printer.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <system_error>
+#include <utility>
 
 namespace ssh_runner {
 namespace {
+
+constexpr auto progress_interval = std::chrono::milliseconds(200);
 
 class output {
  public:
@@ -39,18 +43,68 @@ class output {
   std::string error_;
 };
 
-std::string write_all(weft::recv_chan<text_block> blocks) {
-  output out(STDOUT_FILENO, "stdout");
-  output err(STDERR_FILENO, "stderr");
-  for (text_block& block : blocks) (block.where == stream::out ? out : err).write(block.text);
-  return out.error().empty() ? err.error() : out.error();
+std::size_t terminal_width() {
+  winsize size{};
+  return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col - 1U : 79U;
 }
+
+class writer {
+ public:
+  writer(const board& hosts, bool progress) : hosts_(hosts), progress_(progress) {}
+
+  std::string run(const weft::recv_chan<text_block>& blocks, const weft::recv_chan<void>& status) {
+    weft::ticker ticks(progress_interval);
+    const weft::recv_chan<weft::clock::time_point> no_ticks;
+    for (bool open = true; open;) {
+      weft::select(weft::on_recv(blocks,
+                                 [&](std::optional<text_block> block) {
+                                   open = block.has_value();
+                                   if (open) write(*block);
+                                 }),
+                   weft::on_recv(status, [&](bool) { write({stream::err, hosts_.full()}); }),
+                   weft::on_recv(progress_ ? ticks.channel() : no_ticks,
+                                 [&](const auto&) { show(hosts_.line(terminal_width())); }));
+    }
+    show({});
+    return out_.error().empty() ? err_.error() : out_.error();
+  }
+
+ private:
+  // Lines go where the progress line is, which comes again with the next tick.
+  void write(const text_block& block) {
+    show({});
+    (block.where == stream::out ? out_ : err_).write(block.text);
+  }
+  void show(std::string line) {
+    if (line == shown_) return;
+    err_.write("\r\033[K" + line);
+    shown_ = std::move(line);
+  }
+
+  const board& hosts_;
+  bool progress_;
+  std::string shown_;
+  output out_{STDOUT_FILENO, "stdout"};
+  output err_{STDERR_FILENO, "stderr"};
+};
 
 }  // namespace
 
-printer::printer() : writer_(weft::spawn(write_all, weft::recv_chan<text_block>(blocks_))) {}
+printer::printer(const board& hosts, bool progress)
+    : writer_(weft::spawn([&hosts, progress, blocks = weft::recv_chan<text_block>(blocks_),
+                           status = weft::recv_chan<void>(status_)] {
+        return writer(hosts, progress).run(blocks, status);
+      })) {}
+
+printer::~printer() {
+  if (finished_) return;
+  const weft::exit_guard finish;
+  blocks_.close();
+  writer_.wait();
+}
 
 std::string printer::finish() {
+  finished_ = true;
   blocks_.close();
   return writer_.get();
 }

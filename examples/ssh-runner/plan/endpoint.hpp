@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "connect/keep_alive.hpp"
 #include "connect/keys.hpp"
 #include "connect/known_hosts.hpp"
 #include "settings/settings.hpp"
@@ -35,10 +36,12 @@ struct endpoint {
   std::string name;     // as the user wrote it
   std::string address;  // what to look up
   std::uint16_t port = 22;
+  ip_family family = ip_family::any;
   std::string user;
   credentials login;
   host_key_rule host_key;
   duration connect_timeout{};
+  keep_alive_rule keep_alive;
   std::shared_ptr<const endpoint> via;  // the jump host that leads to it, null: none
 
   std::string described() const;  // "deploy@web1:22", through its jump hosts

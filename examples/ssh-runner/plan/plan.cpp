@@ -18,6 +18,25 @@ namespace {
 
 constexpr duration usual_connect_timeout = std::chrono::seconds(15);
 constexpr std::size_t longest_chain = 8;
+constexpr duration usual_keep_alive = std::chrono::seconds(30);
+
+// What it takes to name the host again; but no password.
+std::string line_for(const target& t) {
+  std::string line = t.said.user + '@' + t.address();
+  for (const std::string& key : t.said.keys) line += " key=" + key;
+  if (t.said.jump) line += " jump=" + *t.said.jump;
+  if (!t.said.fingerprint.empty()) line += " fingerprint=" + t.said.fingerprint;
+  return line;
+}
+
+keep_alive_rule make_keep_alive(const std::optional<duration>& asked, const host_config& config) {
+  keep_alive_rule rule;
+  rule.interval = asked ? asked : usual_keep_alive;
+  if (!asked && config.alive_interval) rule.interval = *config.alive_interval;
+  if (rule.interval->count() == 0) rule.interval.reset();
+  if (config.alive_count) rule.count = *config.alive_count;
+  return rule;
+}
 
 class planner {
  public:
@@ -115,7 +134,8 @@ plan planner::make() {
                         "' has a ProxyCommand in the configuration, which is not supported: give "
                         "--jump or use ProxyJump");
     to.via = make_chain(jumps);
-    result_.hosts.push_back({t.label, std::make_shared<const endpoint>(std::move(to))});
+    result_.hosts.push_back(
+        {t.label, std::make_shared<const endpoint>(std::move(to)), line_for(t)});
   }
   for (const planned_host& host : result_.hosts)
     for (const endpoint* e = host.to.get(); e != nullptr; e = e->via.get())
@@ -135,11 +155,13 @@ endpoint planner::make_endpoint(const target& t, const login_settings& login, ke
   to.address = config.host_name.value_or(t.host);
   to.user = !t.said.user.empty() ? t.said.user : config.user.value_or(me_.name);
   to.port = t.said.port != 0 ? t.said.port : config.port.value_or(22);
+  to.family = asked_.hosts.family;
   to.login = make_credentials(t, config, login, keys);
   to.host_key = make_rule(to, t, config, &login == &asked_.jump_login);
   to.connect_timeout = asked_.times.connect.value_or(
       config.connect_timeout && config.connect_timeout->count() > 0 ? *config.connect_timeout
                                                                     : usual_connect_timeout);
+  to.keep_alive = make_keep_alive(asked_.times.keep_alive, config);
   return to;
 }
 

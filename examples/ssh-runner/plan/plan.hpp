@@ -14,6 +14,7 @@ namespace ssh_runner {
 struct planned_host {
   std::string label;  // what stands in front of its output
   std::shared_ptr<const endpoint> to;
+  std::string again;  // the line of a hosts file that stands for it
 };
 
 struct plan {

@@ -1,6 +1,7 @@
 #include "settings/command_line.hpp"
 
 #include "connect/session.hpp"
+#include "settings/drone_environment.hpp"
 #include "settings/option_table.hpp"
 
 namespace ssh_runner {
@@ -11,15 +12,17 @@ constexpr const char* description =
     "host in front.";
 
 constexpr const char* footer =
-    "Exit status: 0 all went well; 1 a remote command failed; 2 bad usage; 3 a host could not\n"
-    "be connected or logged in to; 4 a time-out; 5 a host key was refused; 6 the output could\n"
-    "not be written. The highest one wins.";
+    "Exit status: 0 all went well; 1 a script failed; 2 bad usage; 3 a host could not be connected\n"
+    "or logged in to; 4 a time-out; 5 a host key was refused; 6 the output could not be written;\n"
+    "128 + n ended by signal n. The highest one of 0 to 6 counts.";
 
-void check(const settings& asked, const std::vector<std::string>& command) {
-  if (asked.script.text.empty() && command.empty())
+void check(const settings& asked) {
+  if (asked.script.text.empty())
     throw usage_error("no script: give a COMMAND, --script or --script-file");
   if (const std::string bad = check_algorithms(asked.algorithms); !bad.empty())
     throw usage_error(bad);
+  if (asked.script.request_pty && asked.run.transport == transport_kind::local)
+    throw usage_error("--request-pty: not with --transport local");
   if (asked.times.connect && asked.times.connect->count() == 0)
     throw usage_error("--connect-timeout: must be more than 0");
 }
@@ -54,6 +57,7 @@ std::optional<settings> read_command_line(int argc, char** argv) {
   add_login_options(options, asked);
   add_script_options(options, asked);
   add_run_options(options, asked);
+  add_output_options(options, asked);
   std::vector<std::string> command;
   app.add_option("COMMAND", command, "The script, as words; nothing after it is an option")
       ->group("Script");
@@ -69,11 +73,16 @@ std::optional<settings> read_command_line(int argc, char** argv) {
     throw usage_error(error.what());
   }
   append_command(asked.script.text, command);
-  check(asked, command);
+  complete_from_drone(asked);
+  check(asked);
   options.ask();
   if (environment("SSH_AUTH_SOCK").value_or("").empty()) asked.login.use_agent = false;
   complete_jump_login(asked);
   if (asked.times.command && asked.times.command->count() == 0) asked.times.command.reset();
+  if (asked.times.all && asked.times.all->count() == 0) asked.times.all.reset();
+  if (!asked.script.sudo_user.empty()) asked.script.sudo = true;
+  if (asked.output.diff) asked.output.fold = true;
+  if (asked.output.quiet) asked.output.progress = false;
   return asked;
 }
 

@@ -20,6 +20,12 @@ void add_host_options(option_table& options, host_settings& hosts, time_settings
   options.number<std::uint16_t>("-p,--port", hosts.port, 1, 65535,
                                 "Port where the host names none");
   options.app()
+      .add_flag_callback("-4", [&hosts] { hosts.family = ip_family::v4; }, "IPv4 addresses only")
+      ->group("Hosts");
+  options.app()
+      .add_flag_callback("-6", [&hosts] { hosts.family = ip_family::v6; }, "IPv6 addresses only")
+      ->group("Hosts");
+  options.app()
       .add_option_function<std::string>(
           "-J,--jump",
           [&hosts](const std::string& list) {

@@ -78,6 +78,14 @@ CLI::Option* option_table::time(const char* names, std::optional<duration>& to, 
       ->group(group_);
 }
 
+CLI::Option* option_table::time(const char* names, duration& to, const char* help) {
+  const auto set = [&to](const std::string& text) { to = *parse_duration(text); };
+  return app_.add_option_function<std::string>(names, set, help)
+      ->check(check_duration)
+      ->type_name("TIME")
+      ->group(group_);
+}
+
 CLI::Option* option_table::secret_file(const char* names, std::optional<secret>& to,
                                        const char* help) {
   const std::string option = std::string(names).substr(0, std::string(names).find(','));

@@ -32,6 +32,7 @@ class option_table {
   }
   // "0" is kept as 0, for those to whom it means none.
   CLI::Option* time(const char* names, std::optional<duration>& to, const char* help);
+  CLI::Option* time(const char* names, duration& to, const char* help);
   // The first line of a file.
   CLI::Option* secret_file(const char* names, std::optional<secret>& to, const char* help);
   // A question on the terminal, put once all options are right.
@@ -58,6 +59,9 @@ void add_host_options(option_table&, host_settings&, time_settings&);
 void add_login_options(option_table&, settings&);
 void add_script_options(option_table&, settings&);
 void add_run_options(option_table&, settings&);
+
+void add_output_options(option_table&, settings&);
+void add_matching_variables(script_settings&, const std::string& pattern);
 
 std::string read_text_file(const std::string& file, const char* option);  // throws usage_error
 

@@ -16,6 +16,8 @@ namespace ssh_runner {
 
 using duration = std::chrono::nanoseconds;
 
+enum class ip_family { any, v4, v6 };
+
 // Which hosts.
 struct host_settings {
   std::vector<std::string> lists, files, excluded;
@@ -23,6 +25,7 @@ struct host_settings {
   std::string ssh_config;     // file instead of the usual two; "none": none
   std::string user;           // where the host names none
   std::uint16_t port = 0;     // likewise; 0: the configuration's, or 22
+  ip_family family = ip_family::any;
   std::vector<std::string> jump;  // "user@host:port", in order; empty: as the configuration says
 };
 
@@ -56,15 +59,59 @@ struct time_settings {
   std::optional<duration> connect;  // from the look-up to the login
   std::optional<duration> command;
   std::optional<duration> all;
+  duration kill_after = std::chrono::seconds(2);  // between TERM and KILL
+  std::optional<duration> keep_alive;             // after so long without a word
 };
 
+// What to run, and how.
 struct script_settings {
   std::string text;
+  std::string shell = "sh";  // with its options, such as "bash -l"
+  bool stop_on_error = false;
+  std::vector<std::pair<std::string, std::string>> variables;
+  std::string variable_format = "export {NAME}={VALUE}";
+  bool request_pty = false;
+  bool sudo = false;
+  std::string sudo_user;
+  std::optional<secret> sudo_password;
 };
 
-// How many at a time.
+enum class transport_kind { ssh, local };
+
+// How many at a time, and when not to go on.
 struct run_settings {
+  transport_kind transport = transport_kind::ssh;
+  bool dry_run = false;
   std::size_t fanout = 100;
+  bool fail_fast = false;                   // the first failure ends all others
+  std::optional<std::size_t> max_failures;  // then no further host is begun
+  int retries = 0;                          // of connecting
+  duration retry_delay = std::chrono::seconds(1);
+  bool wait_for_output = false;             // of children that outlive the command
+};
+
+struct prefix_settings {
+  std::string format = "{label}: ";  // empty: none
+  bool colour_stdout = false, colour_stderr = false;
+};
+
+// Where output goes and how it looks.
+struct output_settings {
+  prefix_settings prefix;
+  bool live = false;  // beside what folds
+  bool fold = false;
+  bool diff = false;
+  bool json = false;
+  std::string dir;  // empty: none
+  bool quiet = false;
+  bool debug = false;
+  bool progress = false;
+};
+
+// What is said and left behind in the end.
+struct ending_settings {
+  std::string failed_file;  // empty: none
+  bool highest_status = false;
 };
 
 struct settings {
@@ -75,6 +122,8 @@ struct settings {
   time_settings times;
   script_settings script;
   run_settings run;
+  output_settings output;
+  ending_settings ending;
 };
 
 }  // namespace ssh_runner

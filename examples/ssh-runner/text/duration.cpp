@@ -28,7 +28,8 @@ std::optional<std::chrono::nanoseconds> parse_duration(const std::string& text) 
 }
 
 std::string in_seconds(std::chrono::nanoseconds time) {
-  return fmt::format("{:.3g} s", std::chrono::duration<double>(time).count());
+  const double seconds = std::chrono::duration<double>(time).count();
+  return seconds < 100 ? fmt::format("{:.3g} s", seconds) : fmt::format("{:.0f} s", seconds);
 }
 
 }  // namespace ssh_runner

@@ -1,0 +1,57 @@
+// All hosts, so many at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+#include <weft/weft.hpp>
+
+#include "output/board.hpp"
+#include "output/fold.hpp"
+#include "output/host_output.hpp"
+#include "output/printer.hpp"
+#include "plan/plan.hpp"
+#include "report/result.hpp"
+#include "run/stopper.hpp"
+#include "run/transport.hpp"
+#include "settings/settings.hpp"
+
+namespace ssh_runner {
+
+struct report {
+  std::vector<result> results;  // in the order of the plan
+  std::string output_error;
+  int signal = 0;               // that ended it
+  bool timed_out = false;       // hosts were left out for want of time
+};
+
+// To be made and used inside weft::run, once.
+class runner {
+ public:
+  runner(const settings& asked, const plan& planned);
+  report run();
+
+ private:
+  result run_host(std::size_t index);
+  std::unique_ptr<running_command> start(const planned_host& host, std::size_t index, result& r);
+  bool wait_to_retry(int attempt);
+  host_output make_output(const planned_host& host, std::size_t index);
+  void note_end(const result& r);
+  void watch(const weft::context& over);
+  void on_signal(int number);
+  void tell_not_run(const std::vector<result>& results);
+  void print_folded();
+
+  const settings& asked_;
+  const plan& plan_;
+  board board_;
+  stopper stop_;
+  folder folder_;
+  printer printer_;
+  std::unique_ptr<transport> transport_;
+  weft::chan<void> places_;            // --fanout
+  std::atomic<std::size_t> failed_{0};
+  std::atomic<int> signal_{0};
+};
+
+}  // namespace ssh_runner

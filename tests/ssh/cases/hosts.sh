@@ -1,0 +1,108 @@
+# shellcheck shell=bash disable=SC2016,SC2154 # sourced by end_to_end.sh
+
+# --- hosts and ways in ---
+
+hosts_eight_at_once() {
+  run_in --host "$all_hosts" --script 'set -- $SSH_CONNECTION; echo "I am $3"'
+  expect_status 0; expect_err_has '8 hosts'; expect_err_has '8 ok'
+  [ "$(wc -l < "$dir/out")" -eq 8 ] || fail "not 8 lines"
+  local address
+  for address in "${sshd_addresses[@]}"; do expect_out_has "$address: I am $address"; done
+}
+
+hosts_two_at_a_time() {
+  run_in --host "$all_hosts" --fanout 2 --script 'echo hello'
+  expect_status 0; expect_err_has '8 ok'
+  [ "$(sort -u "$dir/out" | grep -c ': hello$')" -eq 8 ] || fail "not 8 hosts"
+}
+
+hosts_from_a_file_and_options() {
+  printf '# ours\n127.0.0.1\n\n%s@127.0.0.2:%s # with all\n' "$sshd_user" "$sshd_port" > "$dir/hosts"
+  run_in --hosts-file "$dir/hosts" --host 127.0.0.3 --host 127.0.0.4,127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_err_has '4 hosts'
+  [ "$(sort "$dir/out" | tr '\n' ' ')" = \
+    '127.0.0.1: hello 127.0.0.2: hello 127.0.0.3: hello 127.0.0.4: hello ' ] || fail "wrong hosts"
+}
+
+hosts_from_ranges_and_stdin() {
+  run_in --host '127.0.0.[1-4/2],!127.0.0.3,-' --script 'echo hello' <<< '127.0.0.[5-6]'
+  expect_status 0; expect_err_has '3 hosts'
+  [ "$(sort "$dir/out" | tr '\n' ' ')" = \
+    '127.0.0.1: hello 127.0.0.5: hello 127.0.0.6: hello ' ] || fail "wrong hosts"
+  run_in --hosts-file - --exclude '*.2' --script 'echo hello' <<< "127.0.0.[1-2] user=$sshd_user"
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+hosts_from_an_inventory() {
+  cat > "$dir/inventory.yaml" <<END
+groups:
+  first: 127.0.0.[1-2]
+  all: {hosts: ["@first", 127.0.0.3], user: $sshd_user, port: $sshd_port, key: $dir/client_key}
+END
+  run --inventory "$dir/inventory.yaml" --known-hosts "$dir/known_hosts" --config none \
+    --host '@all' --exclude 127.0.0.1 hostname '>' /dev/null ';' echo hello
+  expect_status 0; expect_err_has '2 hosts'; expect_out_has '127.0.0.3: hello'
+}
+
+hosts_from_the_configuration() {
+  cat > "$dir/config" <<END
+Host one two
+  HostName 127.0.0.1
+Host two
+  HostName 127.0.0.2
+  HostKeyAlias 127.0.0.3
+Host *
+  User $sshd_user
+  Port $sshd_port
+  IdentityFile $dir/client_key
+  UserKnownHostsFile $dir/known_hosts
+Host proxied
+  ProxyCommand nc %h %p
+Match exec true
+  Port 1
+END
+  run --config "$dir/config" --host one,two -- echo hello
+  expect_status 0; expect_out_has 'one: hello'; expect_out_has 'two: hello'
+  expect_err_has "$dir/config:13: Match is not understood"
+  run --config "$dir/config" --host one,proxied -- echo hello
+  expect_status 2; expect_err_has "host 'proxied' has a ProxyCommand"
+}
+
+hosts_by_name() {
+  echo "[localhost]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/localhost"
+  known_hosts="$dir/localhost" run_in --host localhost --script 'echo hello'
+  expect_status 0; expect_out 'localhost: hello'
+  # A machine without a network may take long to say that it knows no such host.
+  run_in --connect-timeout 90s --host no-such-host.invalid,127.0.0.1 --script 'echo hello'
+  expect_status 3; expect_out '127.0.0.1: hello'; expect_err_has 'no-such-host.invalid: resolve:'
+}
+
+hosts_with_hashed_names() {
+  cp "$dir/known_hosts" "$dir/hashed"
+  ssh-keygen -q -H -f "$dir/hashed" > /dev/null 2>&1
+  grep -q '^|1|' "$dir/hashed" || fail "ssh-keygen did not hash"
+  known_hosts="$dir/hashed" run_in --host 127.0.0.7 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.7: hello'
+}
+
+hosts_keys_default_files() {
+  mkdir -p "$dir/.ssh"
+  cp "$dir/client_key" "$dir/.ssh/id_ed25519"
+  cp "$dir/known_hosts" "$dir/.ssh/known_hosts"
+  run --user "$sshd_user" --port "$sshd_port" --host 127.0.0.1 --script 'echo hello'
+  rm -r "$dir/.ssh"
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+hosts_key_with_passphrase() {
+  cp "$dir/client_key" "$dir/locked_key"
+  ssh-keygen -q -p -P '' -N secret -f "$dir/locked_key" > /dev/null
+  key=$dir/locked_key SSH_RUNNER_PASSPHRASE=secret run_in --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+hosts_without_host_key_check() {
+  : > "$dir/empty"
+  known_hosts="$dir/empty" run_in --host-key-check=no --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'; expect_err_has 'host keys are not checked'
+}

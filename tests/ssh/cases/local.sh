@@ -1,0 +1,173 @@
+# shellcheck shell=bash disable=SC2016,SC2154 # sourced by end_to_end.sh
+
+# --- everything but SSH, by processes here ---
+
+run_here() { run --config none --transport local "$@"; }
+
+local_runs_each_host() {
+  run_here --host 'web[1-20]' --script 'echo "$SSH_RUNNER_HOST"; echo err >&2; exit 0'
+  expect_status 0; expect_err_has '20 ok'
+  [ "$(sort -u "$dir/out" | wc -l)" -eq 20 ] || fail "not 20 lines"
+  expect_out_has 'web20: web20'
+  [ "$(grep -c ': err$' "$dir/err")" -eq 20 ] || fail "stderr"
+}
+
+local_failures() {
+  run_here --host 'web[1-3]' --script 'case $SSH_RUNNER_HOST in web2) exit 3;; web3) kill -KILL $$;; esac'
+  expect_status 1
+  expect_err_has 'web2: command: exit status 3'
+  expect_err_has 'web3: signal: ended by signal KILL (exit status 137)'
+  run_here -S --host 'web[1-3]' --script 'test $SSH_RUNNER_HOST != web2 || exit 42'
+  expect_status 42
+}
+
+local_time_out() {
+  run_here --host web1 --command-timeout 500ms --script 'sleep 1000 & sleep 1000'
+  expect_status 4; expect_err_has 'web1: time-out: the command took more than 0.5 s; ended by TERM'
+  run_here --host web1 --command-timeout 500ms --kill-after 200ms \
+    --script 'trap "" TERM; sleep 1000; sleep 1000'
+  expect_status 4; expect_err_has 'ended by KILL'
+}
+
+local_children_left_behind() {
+  run_here --host web1 --script "sleep 1000 & echo \$! > '$dir/left_behind.3'; echo done"
+  end_left_behind
+  expect_status 0; expect_out 'web1: done'; expect_err_has 'was left behind'
+}
+
+local_much_output() {
+  local last=$((200000 / divisor))
+  run_here --host 'web[1-8]' --script "seq 1 $last"
+  expect_status 0
+  expect_numbers 8 $last "$dir/out"
+}
+
+local_sudo_without_an_answer() {
+  mkdir -p "$dir/bin"
+  printf '#!/bin/sh\nprintf %%s "$3" >&2\nread -r line || exit 1\n' > "$dir/bin/sudo"
+  chmod +x "$dir/bin/sudo"
+  PATH=$dir/bin:$PATH run_here --host web1 --sudo --script 'echo no'
+  expect_status 1; expect_err_has 'sudo wants a password'
+}
+
+# --- output ---
+
+local_prefix() {
+  run_here --host web1 --prefix '{index}/{user}/{host}/{port}/{stream}> ' --user me \
+    --script 'echo a; echo b >&2'
+  expect_status 0; expect_out '0/me/web1/22/stdout> a'; expect_err_has '0/me/web1/22/stderr> b'
+  run_here --host web1 --no-prefix --script 'echo a'
+  expect_out 'a'
+  run_here --host web1 --prefix '{time:%Y-%m} ' --script 'echo a'
+  grep -qE '^20[0-9]{2}-[0-9]{2} a$' "$dir/out" || fail "no time"
+  run_here --host web1 --prefix '{oops}' --script 'echo a'
+  expect_status 2; expect_err_has '--prefix'
+}
+
+local_colour() {
+  run_here --host web1 --color always --script 'echo a; echo b >&2'
+  [ "$(cat "$dir/out")" = $'\033[36mweb1: \033[0ma' ] || fail "no colour"
+  expect_err_has $'\033[1;31mweb1: \033[0mb'
+  run_here --host web1 --script 'echo a'
+  expect_out 'web1: a'
+}
+
+local_fold() {
+  run_here --host 'web[01-12]' --fold --script '
+    echo same; test $SSH_RUNNER_HOST != web07 || { echo odd; echo trouble >&2; }'
+  expect_status 0
+  expect_out "--- web[01-06,08-12] (11 hosts)
+same
+--- web07 (1 host)
+same
+odd"
+  expect_err_has $'--- web07 (1 host)\ntrouble'
+  run_here --host 'web[1-3]' --fold --live --script 'echo same'
+  expect_out_has 'web2: same'; expect_out_has '--- web[1-3] (3 hosts)'
+}
+
+local_diff() {
+  run_here --host 'web[1-3]' --diff --script 'seq 1 9; test $SSH_RUNNER_HOST != web2 || echo odd'
+  expect_status 0; expect_out_has $'--- web2 (1 host), differences from the first\n  ...\n  7\n  8\n  9\n+ odd'
+}
+
+local_json() {
+  run_here --host 'web[1-2]' --json --script 'echo out; printf "bad \377" >&2; exit 3'
+  expect_status 1
+  [ "$(wc -l < "$dir/out")" -eq 6 ] || fail "not 6 objects"
+  if command -v python3 > /dev/null; then
+    python3 - "$dir/out" > "$dir/verdict" 2>&1 <<'PY' || fail "$(cat "$dir/verdict")"
+import base64, json, sys
+objects = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+lines = [o for o in objects if "line" in o]
+ends = [o for o in objects if "outcome" in o]
+assert sorted((o["host"], o["stream"]) for o in lines) == [
+    ("web1", "stderr"), ("web1", "stdout"), ("web2", "stderr"), ("web2", "stdout")], lines
+assert all(o["line"] == "out" for o in lines if o["stream"] == "stdout")
+assert all(base64.b64decode(o["base64"]) == b"bad \xff" for o in lines if o["stream"] == "stderr")
+assert all(o["outcome"] == "failed" and o["exit_status"] == 3 for o in ends) and len(ends) == 2, ends
+PY
+  fi
+}
+
+local_output_dir() {
+  mkdir -p "$dir/kept"; echo old > "$dir/kept/web1.err"
+  run_here --host 'web[1-2]' --output-dir "$dir/kept" \
+    --script 'echo out; test $SSH_RUNNER_HOST = web1 || echo err >&2'
+  expect_status 0; expect_out_has 'web1: out'
+  [ "$(cat "$dir/kept/web1.out" "$dir/kept/web2.err")" = $'out\nerr' ] || fail "files"
+  [ ! -e "$dir/kept/web1.err" ] || fail "an old file is left"
+  : > "$dir/file"
+  run_here --host web1 --output-dir "$dir/file" --script 'echo out'
+  expect_status 6
+}
+
+local_quiet() {
+  run_here --host 'web[1-2]' --quiet --script 'echo out'
+  expect_status 0; [ ! -s "$dir/err" ] || fail "not quiet"
+  run_here --host 'web[1-2]' --quiet --script 'exit 3'
+  expect_status 1; expect_err_has 'exit status 3'
+}
+
+local_progress() {
+  run_here --host 'web[1-2]' --progress --script 'sleep 0.7; echo out'
+  expect_status 0; expect_err_has '0 of 2 done, 0 failed, 2 running: web[1,2]'
+  grep -q '^ssh-runner: 2 hosts' "$dir/err" || grep -q $'\033\\[Kssh-runner: 2 hosts' "$dir/err" ||
+    fail "the line is not taken away"
+}
+
+local_dry_run() {
+  SSH_RUNNER_PASSWORD=geheim run_here --host 'web[1-3],me@db:2222' --jump gate --dry-run --env KEY=verborgen \
+    --command-timeout 5s --retries 2 --script 'echo never'
+  expect_status 0
+  expect_out_has '4 hosts, 100 at a time, 2 retries to connect, 5 s for the script'
+  expect_out_has 'db: me@db:2222 through'; expect_out_has 'a password'; expect_out_has 'with KEY'
+  expect_out_has 'echo never'
+  ! grep -qE 'geheim|verborgen' "$dir/out" "$dir/err" || fail "a secret is shown"
+}
+
+local_debug_shows_no_secret() {
+  SSH_RUNNER_PASSWORD=geheim SSH_RUNNER_SUDO_PASSWORD=geheim run_here --host web1 --debug --env KEY=verborgen \
+    --script 'echo hello'
+  expect_status 0; expect_out 'web1: hello'; expect_err_has 'echo hello'
+  ! grep -qE 'geheim|verborgen' "$dir/out" "$dir/err" || fail "a secret is shown"
+}
+
+# --- a slow reader ---
+
+local_memory_does_not_grow_with_a_slow_reader() {
+  # 200 MB are written; the reader takes none of it for a while.
+  [ "$divisor" -eq 1 ] || return 0  # a sanitizer's memory is its own
+  command -v pgrep > /dev/null || return 0
+  HOME=$dir "$ssh_runner" --config none --transport local --host 'web[1-4]' \
+    --script 'yes "$(printf %099d 0)" | head -n 500000' 2> "$dir/err" | {
+    sleep 2
+    cat "/proc/$(pgrep -n -P $$ ssh-runner)/status" > "$dir/memory"
+    wc -l > "$dir/lines"
+  }
+  [ "$(cat "$dir/lines")" -eq 2000000 ] || fail "lines are missing"
+  local peak
+  peak=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "$dir/memory")
+  [ "${peak:-0}" -gt 0 ] || fail "no memory figure"
+  [ "$peak" -lt 40000 ] || fail "$peak kB"
+}

@@ -1,0 +1,245 @@
+# shellcheck shell=bash disable=SC2016,SC2154 # sourced by end_to_end.sh
+
+# --- getting in ---
+
+# Starts the fake server; sets fake_port, and puts its host key into $dir/known_fake.
+start_fake() {
+  : > "$dir/fake_port"
+  "$helpers/ssh_fake_server" "$dir/host_key" "$1" > "$dir/fake_port" 2> /dev/null &
+  in_background $!
+  until [ -s "$dir/fake_port" ]; do
+    kill -0 $! 2> /dev/null || fail "the fake server does not start"
+    sleep 0.02
+  done
+  read -r fake_port < "$dir/fake_port"
+  echo "[127.0.0.1]:$fake_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/known_fake"
+}
+run_fake() {
+  run --user me --port "$fake_port" --known-hosts "$dir/known_fake" --config none \
+    --host 127.0.0.1 "$@" -- hello
+}
+
+# Starts an agent with the client's key; sets SSH_AUTH_SOCK and agent_pid.
+start_agent() {
+  SSH_AUTH_SOCK=$dir/agent.$RANDOM
+  ssh-agent -D -a "$SSH_AUTH_SOCK" > /dev/null &
+  agent_pid=$!
+  in_background $agent_pid
+  export SSH_AUTH_SOCK
+  until [ -S "$SSH_AUTH_SOCK" ]; do sleep 0.02; done
+  ssh-add -q "${1:-$dir/client_key}" 2> /dev/null
+}
+run_without_key() {
+  run --user "$sshd_user" --port "$sshd_port" --known-hosts "$dir/known_hosts" --config none "$@"
+}
+
+login_by_password() {
+  start_fake password
+  SSH_RUNNER_PASSWORD=secret run_fake
+  expect_status 0; expect_out '127.0.0.1: hello'
+  echo secret > "$dir/password"
+  run_fake --password-file "$dir/password"
+  expect_status 0
+  SSH_RUNNER_PASSWORD=wrong run_fake
+  expect_status 3; expect_err_has '127.0.0.1: login: refused; tried the password; '
+  expect_err_has 'the server takes password'; expect_err_lacks wrong
+  run --port "$fake_port" --known-hosts "$dir/known_fake" --config none --hosts-file - -- hello \
+    <<< "127.0.0.1 user=me password=secret"
+  expect_status 0
+}
+
+login_by_questions() {
+  start_fake questions
+  SSH_RUNNER_PASSWORD=secret run_fake
+  expect_status 0; expect_out '127.0.0.1: hello'
+  SSH_RUNNER_PASSWORD=wrong run_fake
+  expect_status 3; expect_err_has 'tried the password as an answer'; expect_err_lacks wrong
+}
+
+login_by_key_and_password() {
+  start_fake both
+  SSH_RUNNER_PASSWORD=secret run_fake --key "$dir/client_key"
+  expect_status 0; expect_out '127.0.0.1: hello'
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has 'one proof is not enough'
+}
+
+login_with_old_algorithms() {
+  start_fake old
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has '127.0.0.1: handshake: '; expect_err_has '--insecure-algorithms'
+  run_fake --key "$dir/client_key" --insecure-algorithms
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+login_at_a_mute_server() {
+  start_fake mute
+  run_fake --key "$dir/client_key" --connect-timeout 2s
+  expect_status 4; expect_err_has '127.0.0.1: login: time-out after 2 s'
+}
+
+login_by_agent() {
+  start_agent
+  run_without_key --host "$all_hosts" --script 'echo hello'
+  expect_status 0; expect_err_has '8 ok'
+  run_without_key --host 127.0.0.1 --no-agent --script 'echo hello'
+  expect_status 3; expect_err_has 'tried nothing'
+  run_without_key --host 127.0.0.1 --identities-only --script 'echo hello'
+  expect_status 3; expect_err_has 'tried nothing'
+  # The private key is locked, but the agent has it.
+  cp "$dir/client_key" "$dir/locked"; cp "$dir/client_key.pub" "$dir/locked.pub"
+  ssh-keygen -q -p -P '' -N secret -f "$dir/locked" > /dev/null
+  run_without_key --host 127.0.0.1 --identities-only --key "$dir/locked" --script 'echo hello'
+  expect_status 0
+  unset SSH_AUTH_SOCK
+}
+
+login_by_an_agent_with_every_kind_of_key() {
+  local type
+  for type in rsa ecdsa ed25519; do
+    ssh-keygen -q -t $type -N '' -f "$dir/agent_$type"
+    cat "$dir/agent_$type.pub" >> "$dir/authorized_keys"
+    start_agent "$dir/agent_$type"
+    run_without_key --host 127.0.0.1 --script 'echo hello'
+    expect_status 0
+    unset SSH_AUTH_SOCK
+    key=$dir/agent_$type run_in --host 127.0.0.1 --script 'echo hello'
+    expect_status 0
+    ssh-keygen -q -p -m PEM -P '' -N '' -f "$dir/agent_$type" > /dev/null
+    key=$dir/agent_$type run_in --host 127.0.0.1 --script 'echo hello'
+    expect_status 0
+  done
+}
+
+login_with_a_stuck_agent() {
+  start_agent
+  kill -STOP "$agent_pid"
+  run_without_key --host "$all_hosts" --script 'echo hello'
+  kill -CONT "$agent_pid"
+  expect_status 3; expect_err_has 'the agent does not answer'
+  kill -STOP "$agent_pid"
+  key=$dir/client_key run_in --host 127.0.0.1 --script 'echo hello'
+  kill -CONT "$agent_pid"
+  expect_status 0
+  unset SSH_AUTH_SOCK
+}
+
+login_with_an_agent_that_will_not_sign() {
+  start_agent
+  run_without_key --host 127.0.0.1 --script 'echo hello'
+  expect_status 0
+  # With its confirmation wanted and nobody to give it, the agent refuses.
+  ssh-add -q -D 2> /dev/null
+  SSH_ASKPASS=/bin/false DISPLAY= ssh-add -q -c "$dir/client_key" 2> /dev/null
+  run_without_key --host 127.0.0.1 --script 'echo hello'
+  expect_status 3; expect_err_has 'the agent refuses to sign'
+  unset SSH_AUTH_SOCK
+}
+
+login_with_a_key_from_the_environment() {
+  SSH_RUNNER_KEY=$(cat "$dir/client_key") run_without_key --host 127.0.0.1 --script 'echo hello'
+  expect_status 0
+  SSH_RUNNER_KEY=$(tr '\n' ' ' < "$dir/client_key") run_without_key --host 127.0.0.1 --script 'echo hello'
+  expect_status 0
+  SSH_RUNNER_KEY=rubbish run_without_key --host 127.0.0.1 --script 'echo hello'
+  expect_status 2; expect_err_has 'the key in the environment'; expect_err_lacks rubbish
+}
+
+login_accepts_new_host_keys() {
+  printf 'other ssh-ed25519 AAAA' > "$dir/new"
+  known_hosts="$dir/new" run_in --host-key-check accept-new --host 127.0.0.1,127.0.0.2 \
+    --script 'echo hello'
+  expect_status 0
+  known_hosts="$dir/new" run_in --host 127.0.0.1,127.0.0.2 --script 'echo hello'
+  expect_status 0
+  [ "$(wc -l < "$dir/new")" -eq 3 ] || fail "not three lines"
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/another_key"
+  echo "[127.0.0.1]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/another_key.pub")" > "$dir/new"
+  known_hosts="$dir/new" run_in --host-key-check accept-new --host 127.0.0.1 --script 'echo hello'
+  expect_status 5; expect_err_has '127.0.0.1: host key: changed'
+  expect_err_has "$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)"
+  expect_err_has "$(ssh-keygen -l -f "$dir/another_key.pub" | cut -d ' ' -f 2)"
+}
+
+login_by_fingerprint() {
+  local right
+  right=$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)
+  : > "$dir/empty"
+  known_hosts="$dir/empty" run_in --fingerprint "$right" --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_err_lacks 'not checked'
+  run_in --fingerprint SHA256:wrong --host 127.0.0.1 --script 'echo hello'
+  expect_status 5; expect_err_has "should be SHA256:wrong"; expect_err_has "$right"
+  run_in --hosts-file - --script 'echo hello' <<< "127.0.0.[1-2] fingerprint=${right#SHA256:}
+    127.0.0.3 fingerprint=SHA256:wrong"
+  expect_status 5; expect_err_has '2 ok'; expect_err_has '127.0.0.3: host key:'
+}
+
+login_with_chosen_algorithms() {
+  run_in --ciphers aes128-ctr --macs hmac-sha2-256 --kex ecdh-sha2-nistp256 --host 127.0.0.1 \
+    --script 'echo hello'
+  expect_status 0
+  run_in --ciphers rot13 --host 127.0.0.1 --script 'echo hello'
+  expect_status 2; expect_err_has '--ciphers'; expect_err_has rot13
+}
+
+# --- through jump hosts ---
+
+connections_to() { grep -c "^Connection from .* on $1 port" "$dir/sshd.log"; }
+
+login_through_a_jump_host() {
+  local before
+  before=$(connections_to 127.0.0.8)
+  run_in --host '127.0.0.[1-7]' --jump "$sshd_user@127.0.0.8:$sshd_port" \
+    --script 'set -- $SSH_CONNECTION; echo "I am $3"; cat'
+  expect_status 0; expect_err_has '7 ok'; expect_out_has '127.0.0.7: I am 127.0.0.7'
+  [ "$(connections_to 127.0.0.8)" -eq $((before + 1)) ] || fail "not one connection"
+}
+
+login_through_a_chain_from_the_configuration() {
+  cat > "$dir/config" <<END
+Host gate
+  HostName 127.0.0.8
+Host inner
+  HostName 127.0.0.7
+  ProxyJump gate
+Host behind
+  HostName 127.0.0.6
+  ProxyJump inner
+Host *
+  User $sshd_user
+  Port $sshd_port
+  IdentityFile $dir/client_key
+  UserKnownHostsFile $dir/known_hosts
+END
+  local gate inner
+  gate=$(connections_to 127.0.0.8) inner=$(connections_to 127.0.0.7)
+  run --config "$dir/config" --host behind,inner,127.0.0.5 -- 'echo hello'
+  expect_status 0; expect_err_has '3 ok'
+  [ "$(connections_to 127.0.0.8)" -eq $((gate + 1)) ] || fail "not one connection to gate"
+  [ "$(connections_to 127.0.0.7)" -eq $((inner + 2)) ] || fail "not one as host and one as jump"
+  printf 'Host a\nProxyJump b\nHost b\nProxyJump a\n' > "$dir/config"
+  run --config "$dir/config" --host a -- 'echo hello'
+  expect_status 2; expect_err_has 'circle'
+}
+
+login_through_jump_hosts_that_fail() {
+  run_in --host 127.0.0.1,127.0.0.2 --jump "127.0.0.8:$refused_port" --script 'echo hello'
+  expect_status 3
+  expect_err_has '127.0.0.[1,2]: connect: jump host 127.0.0.8: connect: Connection refused'
+  run_in --host "127.0.0.1:$refused_port,127.0.0.2" --jump "$sshd_user@127.0.0.8:$sshd_port" \
+    --script 'echo hello'
+  expect_status 3; expect_out "127.0.0.2: hello"
+  expect_err_has "127.0.0.1: connect: the jump host says: Connection refused"
+  run_in --host "127.0.0.1:$silent_port,127.0.0.2" --jump "$sshd_user@127.0.0.8:$sshd_port" \
+    --connect-timeout 3s --script 'echo hello'
+  expect_status 4; expect_out "127.0.0.2: hello"; expect_err_has '127.0.0.1: handshake: time-out after 3 s'
+  run_in --host 127.0.0.2 --jump "127.0.0.1:$silent_port" --connect-timeout 2s --script 'echo hello'
+  expect_status 4; expect_err_has '127.0.0.2: connect: time-out after 2 s'
+}
+
+login_through_a_jump_host_with_much_output() {
+  local last=$((200000 / divisor))
+  run_in --host '127.0.0.[1-4]' --jump "$sshd_user@127.0.0.8:$sshd_port" --script "seq 1 $last"
+  expect_status 0
+  expect_numbers 4 $last "$dir/out"
+}

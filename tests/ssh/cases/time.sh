@@ -1,0 +1,140 @@
+# shellcheck shell=bash disable=SC2016,SC2154 # sourced by end_to_end.sh
+
+# --- time and stopping ---
+
+# A script that leaves its process id and that of a child, and waits.
+waits_with_child() {
+  echo "sleep 1000 & echo \$! > '$dir/left_behind.child'; echo \$\$ > '$dir/left_behind.shell'; ${1:-} wait; sleep 1000"
+}
+expect_gone() {
+  local file
+  for file in "$dir"/left_behind.{child,shell}; do
+    [ -s "$file" ] || fail "it did not run"
+    # A zombie is gone, too: its parent may be slow.
+    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "$file still runs"
+    rm "$file"
+  done
+}
+
+time_out_ends_the_process_group() {
+  run_in --host 127.0.0.1 --command-timeout 1s --script "$(waits_with_child)"
+  expect_status 4
+  expect_err_has '127.0.0.1: time-out: the command took more than 1 s; ended by TERM'
+  expect_gone
+}
+
+time_out_of_a_command_that_ignores_term() {
+  run_in --host 127.0.0.1 --command-timeout 1s --kill-after 500ms \
+    --script "$(waits_with_child "trap '' TERM;")"
+  expect_status 4; expect_err_has 'ended by KILL'
+  expect_gone
+}
+
+time_out_of_all() {
+  run_in --host '127.0.0.[1-3]' --fanout 2 --timeout 1s \
+    --script 'test "$SSH_RUNNER_HOST" = 127.0.0.1 || sleep 1000'
+  expect_status 4; expect_err_has '1 ok'
+  expect_err_has 'time-out: the run took more than 1 s; ended by TERM'
+  run_in --host "127.0.0.1:$silent_port" --timeout 1s --script true
+  expect_status 4; expect_err_has 'handshake: the run took more than 1 s'
+}
+
+# Runs it in the background with a signal once all hosts have begun.
+stop_with() {  # SIGNALS SCRIPT [OPTION...]
+  local signals=$1 script=$2 pid signal
+  shift 2
+  way_in
+  rm -f "$dir"/begun.*
+  # A background job of a script would ignore SIGINT.
+  HOME=$dir env --default-signal=INT "$ssh_runner" "${way[@]}" "$@" \
+    --script "echo \$\$ > '$dir/begun.'\$SSH_RUNNER_HOST; $script" > "$dir/out" 2> "$dir/err" &
+  pid=$!
+  local tries=0
+  until [ "$(find "$dir" -name 'begun.*' -size +0 | wc -l)" -eq 2 ]; do
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 600 ] || fail "the hosts do not begin"
+  done
+  for signal in $signals; do kill "-$signal" $pid; sleep 0.3; done
+  status=0
+  wait $pid || status=$?
+  local file
+  for file in "$dir"/begun.*; do mv "$file" "$dir/left_behind.${file##*.}"; done
+}
+
+time_ends_with_an_interrupt() {
+  stop_with INT 'sleep 1000' --host '127.0.0.[1-3]' --fanout 2
+  expect_status 130
+  expect_err_has '1 not run, 2 stopped'
+  expect_err_has '127.0.0.[1,2]: command: stopped by SIGINT; ended by TERM'
+  local file
+  for file in "$dir"/left_behind.*; do
+    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "still runs"
+  done
+  end_left_behind
+}
+
+time_ends_at_once_with_a_second_interrupt() {
+  stop_with 'INT INT' "trap '' TERM; sleep 1000; sleep 1000" --host '127.0.0.[1-2]' --kill-after 60s
+  end_left_behind
+  expect_status 130; expect_err_has 'it may still run'
+}
+
+time_shows_where_hosts_are() {
+  stop_with 'USR1 TERM' 'sleep 1000' --host '127.0.0.[1-2]'
+  end_left_behind
+  expect_status 143
+  expect_err_has 'ssh-runner: 0 of 2 done, 0 failed, 2 running, 0 waiting'
+  expect_err_has 'ssh-runner:   command: 127.0.0.[1,2] (for up to'
+}
+
+time_ends_all_with_the_first_failure() {
+  rm -f "$dir"/begun.*
+  run_in --host '127.0.0.[1-3]' --fail-fast \
+    --script 'echo $$ > "'"$dir"'/begun.$SSH_RUNNER_HOST"
+      [ "$SSH_RUNNER_HOST" = 127.0.0.2 ] || exec sleep 1000
+      until [ -s "'"$dir"'/begun.127.0.0.1" ] && [ -s "'"$dir"'/begun.127.0.0.3" ]; do sleep 0.05; done
+      exit 7'
+  rm -f "$dir"/begun.*
+  expect_status 1; expect_err_has '127.0.0.2: command: exit status 7'
+  expect_err_has '127.0.0.[1,3]: command: stopped after the failure of 127.0.0.2; ended by TERM'
+}
+
+time_begins_no_more_after_some_failures() {
+  run_in --host '127.0.0.[1-6]' --sync --max-failures 2 --failed-file "$dir/failed" \
+    --script 'test "$SSH_RUNNER_HOST" = 127.0.0.1 || exit 7'
+  expect_status 1; expect_err_has '1 ok, 3 not run, 2 with a failed command'
+  grep -q "^$sshd_user@127.0.0.2:$sshd_port  # command: exit status 7$" "$dir/failed" || fail "failed file"
+  [ "$(wc -l < "$dir/failed")" -eq 5 ] || fail "not 5 to run again"
+  run_in --hosts-file "$dir/failed" --script 'true'
+  expect_status 0; expect_err_has '5 ok'
+}
+
+time_tries_again_to_connect() {
+  run_in --host "127.0.0.1:$refused_port" --retries 2 --retry-delay 10ms --script true
+  expect_status 3; expect_err_has 'Connection refused (attempt 3)'
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/no_way_in"
+  key=$dir/no_way_in run_in --host 127.0.0.1 --retries 2 --retry-delay 60s --script true
+  expect_status 3; expect_err_has 'login: refused'; expect_err_lacks attempt
+}
+
+time_finds_a_dead_peer() {
+  # The server's process for the connection is stopped, as if the machine had frozen.
+  run_in --host 127.0.0.1,127.0.0.2 --keep-alive 500ms --script '
+    test "$SSH_RUNNER_HOST" != 127.0.0.2 || exit 0
+    process=$PPID
+    while [ "$process" -gt 1 ] && [ "$process" != '"$sshd_pid"' ]; do
+      case $(cat /proc/$process/comm) in sshd*) servers="$servers $process" ;; esac
+      process=$(cut -d " " -f 4 /proc/$process/stat)
+    done
+    echo $servers > "'"$dir"'/frozen"
+    kill -STOP $servers; sleep 1000'
+  # shellcheck disable=SC2046 # numbers
+  kill -KILL $(cat "$dir/frozen") 2> /dev/null
+  expect_status 3; expect_err_has '127.0.0.1: command: connection lost: no answer for 2 s'
+}
+
+time_of_one_hung_host_is_its_own() {
+  local begin=$SECONDS
+  run_in --host "127.0.0.1:$silent_port,127.0.0.[1-8]" --connect-timeout 4s --script 'echo hello'
+  expect_status 4; expect_err_has '8 ok, 1 timed out'
+  [ $((SECONDS - begin)) -lt 30 ] || fail "it took $((SECONDS - begin)) s"
+}

@@ -1,0 +1,62 @@
+# shellcheck shell=bash disable=SC2016,SC2154 # sourced by end_to_end.sh
+
+# --- bad usage: nothing is contacted ---
+
+usage_names_a_bad_option() {
+  run --frobnicate
+  expect_status 2; expect_err_has '--frobnicate'
+  run --host a --script true --fanout 0
+  expect_status 2; expect_err_has '--fanout'
+  run --host a --script true --port 70000
+  expect_status 2; expect_err_has '--port'
+  run --host a --script true --connect-timeout soon
+  expect_status 2; expect_err_has "--connect-timeout: 'soon'"
+  run --host a --script true --connect-timeout 0
+  expect_status 2; expect_err_has '--connect-timeout'
+  run --host a --script true --command-timeout -1
+  expect_status 2; expect_err_has '--command-timeout'
+  run --host a --script true --host-key-check maybe
+  expect_status 2; expect_err_has '--host-key-check'
+}
+
+usage_names_a_bad_host() {
+  run --host a,b:x,c --script true
+  expect_status 2; expect_err_has "--host: bad host 'b:x'"
+  run --host '' --script true
+  expect_status 2; expect_err_has 'no hosts are left'
+  run --host 'a[3-1]' --script true
+  expect_status 2; expect_err_has 'a[3-1]'; expect_err_has backwards
+  run --host @web --script true
+  expect_status 2; expect_err_has "no group 'web'"; expect_err_has --inventory
+  printf 'web1\n\nweb2 # fine\nweb 3\n' > "$dir/hosts.txt"
+  run --hosts-file "$dir/hosts.txt" --script true
+  expect_status 2; expect_err_has "hosts.txt:4: bad host 'web 3'"
+}
+
+usage_names_a_missing_file() {
+  local option
+  for option in --hosts-file --key --known-hosts --inventory --config --password-file; do
+    run --host a --script true "$option" "$dir/missing"
+    expect_status 2; expect_err_has "$dir/missing"
+  done
+  run --host a --script-file "$dir/missing"
+  expect_status 2; expect_err_has --script-file; expect_err_has "$dir/missing"
+}
+
+usage_says_what_is_missing() {
+  run --script true
+  expect_status 2; expect_err_has '--host'
+  run --host a
+  expect_status 2; expect_err_has '--script'
+}
+
+usage_says_when_a_key_has_a_passphrase() {
+  ssh-keygen -q -t ed25519 -N secret -f "$dir/locked_key"
+  run --host a --script true --key "$dir/locked_key"
+  expect_status 2; expect_err_has "$dir/locked_key"; expect_err_has SSH_RUNNER_PASSPHRASE
+}
+
+usage_help() {
+  run --help
+  expect_status 0; expect_out_has '--known-hosts'; expect_out_has 'Exit status'
+}

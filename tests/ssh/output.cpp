@@ -1,0 +1,152 @@
+#include "output/host_output.hpp"
+
+#include <fstream>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "hosts/host_pattern.hpp"
+#include "output/board.hpp"
+#include "output/fold.hpp"
+#include "support/catch.hpp"
+#include "text/base64.hpp"
+#include "text/line_diff.hpp"
+
+using namespace ssh_runner;
+using weft_test::contains;
+
+namespace {
+
+planned_host host(const std::string& label) {
+  auto to = std::make_shared<endpoint>();
+  to->name = to->address = label;
+  to->user = "me";
+  return {label, to, label};
+}
+
+std::string shown(renderer& r, stream where, const std::vector<std::string>& lines) {
+  std::string text;
+  r.begin(where, std::chrono::system_clock::now());
+  for (const std::string& line : lines) r.line(line, text);
+  return text;
+}
+
+using views = std::vector<std::string_view>;
+
+}  // namespace
+
+TEST_CASE("base64") {
+  CHECK(base64("").empty());
+  CHECK(base64("f") == "Zg==");
+  CHECK(base64("fo") == "Zm8=");
+  CHECK(base64("foo") == "Zm9v");
+  CHECK(base64("\xff\xfe") == "//4=");
+}
+
+TEST_CASE("prefixes by format") {
+  const planned_host web = host("web1");
+  prefix_settings asked;
+  CHECK(shown(*make_prefix_renderer(web, 3, asked), stream::out, {"a", ""}) == "web1: a\nweb1: \n");
+  asked.format = "{index} {user}@{host}:{port} {stream}> ";
+  CHECK(shown(*make_prefix_renderer(web, 3, asked), stream::err, {"a"}) ==
+        "3 me@web1:22 stderr> a\n");
+  asked.format = "{label:>6}|";
+  CHECK(shown(*make_prefix_renderer(web, 3, asked), stream::out, {"a"}) == "  web1|a\n");
+  asked.format = "";
+  CHECK(shown(*make_prefix_renderer(web, 3, asked), stream::out, {"a"}) == "a\n");
+  asked.format = "{time:%Y} ";
+  CHECK(shown(*make_prefix_renderer(web, 3, asked), stream::out, {"a"}).starts_with("20"));
+  asked.format = "x ";
+  asked.colour_stdout = true;
+  CHECK(shown(*make_prefix_renderer(web, 0, asked), stream::out, {"a"}) ==
+        "\033[36mx \033[0ma\n");
+  CHECK(shown(*make_prefix_renderer(web, 0, asked), stream::err, {"a"}) == "x a\n");
+}
+
+TEST_CASE("a bad format is told") {
+  CHECK(check_prefix("{label}: ").empty());
+  CHECK_FALSE(check_prefix("{nonsense}").empty());
+  CHECK_FALSE(check_prefix("{label").empty());
+}
+
+TEST_CASE("JSON has each line, whatever is in it") {
+  const planned_host web = host("web1");
+  const auto r = make_json_renderer(web);
+  const std::string text = shown(*r, stream::err, {"a \"quoted\" \\ line\t", "b\xff"});
+  const auto end = text.find('\n');
+  const auto first = nlohmann::json::parse(text.substr(0, end));
+  CHECK(first["host"] == "web1");
+  CHECK(first["stream"] == "stderr");
+  CHECK(first["line"] == "a \"quoted\" \\ line\t");
+  CHECK_FALSE(first.contains("base64"));
+  const auto second = nlohmann::json::parse(text.substr(end + 1));
+  CHECK(second["base64"] == "Yv8=");
+  CHECK(r->shown_on(stream::err) == stream::out);
+
+  result ended;
+  ended.fail(verdict::command_failed, phase::command, "exit status 3");
+  ended.exit_code = 3;
+  std::string last;
+  r->ended(ended, last);
+  const auto object = nlohmann::json::parse(last);
+  CHECK(object["outcome"] == "failed");
+  CHECK(object["phase"] == "command");
+  CHECK(object["exit_status"] == 3);
+  CHECK(object["cause"] == "exit status 3");
+}
+
+TEST_CASE("identical outputs are folded") {
+  folder f;
+  std::vector<std::unique_ptr<recorder>> recorders;
+  for (const std::string& name : expand_ranges("web[01-05]")) {
+    recorders.push_back(f.recorder_for(name));
+    recorder& r = *recorders.back();
+    r.line(stream::out, "same");
+    r.line(stream::out, name == "web04" ? "other" : "again");
+    if (name == "web05") r.line(stream::err, "trouble");
+    r.ended({});
+  }
+  CHECK(f.shown(stream::out, {}) ==
+        "--- web[01-03,05] (4 hosts)\nsame\nagain\n--- web04 (1 host)\nsame\nother\n");
+  CHECK(f.shown(stream::err, {}) == "--- web05 (1 host)\ntrouble\n");
+  CHECK(f.shown(stream::out, {true, false}) ==
+        "--- web[01-03,05] (4 hosts)\nsame\nagain\n"
+        "--- web04 (1 host), differences from the first\n  same\n- again\n+ other\n");
+}
+
+TEST_CASE("what hosts have in common is kept once") {
+  line_tree tree;
+  const auto a = tree.add(line_tree::root, "x");
+  CHECK(tree.add(line_tree::root, "x") == a);
+  const auto b = tree.add(a, "x");
+  CHECK(b != a);
+  CHECK(tree.lines(b) == views{"x", "x"});
+  CHECK(tree.lines(line_tree::root).empty());
+}
+
+TEST_CASE("differences have a few lines around them") {
+  const views from = {"1", "2", "3", "4", "5", "6", "7", "8", "9"};
+  CHECK(line_diff(from, from, false) == "  ...\n");
+  CHECK(line_diff(from, {"1", "2", "3", "4", "5", "6", "7", "9"}, false) ==
+        "  ...\n  5\n  6\n  7\n- 8\n  9\n");
+  CHECK(line_diff(from, {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}, false) ==
+        "+ 0\n  1\n  2\n  3\n  ...\n");
+  CHECK(line_diff({"a", "b"}, {"b", "a"}, false) == "- a\n  b\n+ a\n");
+  CHECK(line_diff({}, {"a"}, true) == "\033[32m+ a\033[0m\n");
+  CHECK(line_diff({}, {}, false).empty());
+}
+
+TEST_CASE("the board tells who is where") {
+  plan planned;
+  for (const std::string& name : expand_ranges("web[1-9]")) planned.hosts.push_back(host(name));
+  board b(planned);
+  CHECK(b.line(100) == "0 of 9 done, 0 failed, 0 running");
+  b.host(0).end(true);
+  b.host(1).end(false);
+  b.host(2).at() = phase::connect;
+  b.host(3).at() = phase::command;
+  for (const std::size_t i : {2, 3}) b.host(i).begin();
+  CHECK(b.line(100) == "2 of 9 done, 1 failed, 2 running: web[3,4]");
+  CHECK(b.line(20) == "2 of 9 done, 1 fa...");
+  CHECK_THAT(b.full(), contains("2 of 9 done, 1 failed, 2 running, 5 waiting\n"));
+  CHECK_THAT(b.full(), contains("  connect: web3 (for up to "));
+}
