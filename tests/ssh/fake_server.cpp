@@ -1,9 +1,10 @@
 // An SSH server for ways in that the real one does not offer to every user. Prints its port and
 // serves until it is killed; whatever it is to execute, it says "hello".
-// usage: fake_server HOST_KEY password|questions|both|old|mute
+// usage: fake_server HOST_KEY password|questions|both|old|mute|closing
 //   password, questions: the password, or the answer to both of two questions, is "secret"
 //   both: any key and then the password      old: old algorithms only, any key
 //   mute: no answer to a login
+//   closing: it ends every connection at once, in good order
 #include <libssh/libssh.h>
 #include <libssh/server.h>
 
@@ -95,6 +96,15 @@ void serve(ssh_session session) {
   ssh_free(session);
 }
 
+// Not before the client has: what it sent and nobody read would make an error of the end.
+void end_in_good_order(int fd) {
+  shutdown(fd, SHUT_WR);
+  char buffer[4096];
+  while (read(fd, buffer, sizeof buffer) > 0) {
+  }
+  close(fd);
+}
+
 int listen_on_loopback(int& port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
@@ -130,6 +140,10 @@ int main(int argc, char** argv) {
   std::fflush(stdout);
   for (;;) {
     const int fd = accept(listener, nullptr, nullptr);
+    if (fd >= 0 && mode == "closing") {
+      end_in_good_order(fd);
+      continue;
+    }
     ssh_session session = ssh_new();
     if (fd < 0 || session == nullptr) return 1;
     if (ssh_bind_accept_fd(binding, session, fd) != SSH_OK) {

@@ -48,9 +48,14 @@ weft::file_descriptor jump_pool::open(const endpoint& via, const std::string& ad
                                       std::uint16_t port, attempt& a) {
   a.enter(phase::connect);
   const std::shared_ptr<entry> e = find_or_make(via);
-  a.wait(weft::on_recv(e->ready));
-  if (e->stopped) a.fail_stopped();
-  if (!e->connection) a.fail("jump host " + via.name + ": " + e->problem);
+  try {
+    a.wait(weft::on_recv(e->ready));
+  } catch (const failure& f) {  // this host's time may end first
+    if (f.what_kind != verdict::timed_out) throw;
+    throw failure(f.what_kind, f.where, "jump host " + via.name + ": " + f.what());
+  }
+  if (e->failed && e->failed->what_kind == verdict::stopped) a.fail_stopped();
+  if (e->failed) throw e->failed->behind(via.name);
   return e->connection->open(address, port, a);
 }
 
@@ -72,10 +77,9 @@ void jump_pool::make(const endpoint& via, entry& e) {
     attempt a(via.connect_timeout, ctx_, at);
     e.connection = std::make_shared<jump_connection>(with_.connect(via, a), via.keep_alive);
   } catch (const failure& f) {
-    e.stopped = f.what_kind == verdict::stopped;
-    e.problem = std::string(to_string(f.where)) + ": " + f.what();
+    e.failed = f;
   } catch (const std::exception& error) {
-    e.problem = error.what();
+    e.failed.emplace(verdict::not_connected, at.load(), error.what());
   }
   e.ready.close();
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <weft/weft.hpp>
 
@@ -52,8 +53,7 @@ class jump_pool {
   struct entry {
     weft::chan<void> ready;  // closed when one of these is there
     std::shared_ptr<jump_connection> connection;
-    std::string problem;
-    bool stopped = false;
+    std::optional<failure> failed;
   };
   std::shared_ptr<entry> find_or_make(const endpoint& via);
   void make(const endpoint& via, entry& e);

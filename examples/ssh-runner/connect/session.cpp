@@ -1,5 +1,8 @@
 #include "connect/session.hpp"
 
+#include <libssh/callbacks.h>
+
+#include <cerrno>
 #include <new>
 
 namespace ssh_runner {
@@ -42,13 +45,48 @@ std::string set_algorithms(ssh_session s, const algorithm_settings& a) {
   return {};
 }
 
-// Its messages begin with where they come from: "Socket error: Connection reset by peer".
-std::string without_origin(std::string text) {
-  constexpr std::string_view origin = "Socket error: ";
-  return text.starts_with(origin) ? text.substr(origin.size()) : text;
-}
+// When two sides have no algorithm in common, libssh closes the socket, and may go on to write to it:
+// then its error says only that this failed. What came first is in its log, whose callback and
+// level belong to the thread.
+class mismatch_log {
+ public:
+  explicit mismatch_log(std::string& mismatch) {
+    ssh_set_log_userdata(&mismatch);
+    ssh_set_log_callback(keep);
+    ssh_set_log_level(SSH_LOG_WARN);
+  }
+  mismatch_log(const mismatch_log&) = delete;
+  mismatch_log& operator=(const mismatch_log&) = delete;
+  ~mismatch_log() { ssh_set_log_level(SSH_LOG_NONE); }
+
+ private:
+  static void keep(int, const char*, const char* text, void* mismatch) noexcept {
+    const std::string_view line(text);
+    const auto begin = line.find("kex error");
+    if (begin != line.npos) *static_cast<std::string*>(mismatch) = line.substr(begin);
+  }
+};
 
 }  // namespace
+
+// By a call that is not inlined: the compiler may keep errno's address across a wait, after which
+// the goroutine can be on another thread.
+[[gnu::noinline]] void session::forget_errno() noexcept { errno = 0; }
+
+std::string session::error() const {
+  if (!mismatch_.empty()) return mismatch_;
+  // Its messages begin with where they come from: "Socket error: Connection reset by peer".
+  const std::string text = ssh_get_error(get());
+  constexpr std::string_view origin = "Socket error: ";
+  const std::string cause = text.starts_with(origin) ? text.substr(origin.size()) : text;
+  return cause == "disconnected" ? "the server closed the connection" : cause;
+}
+
+int session::connect_further() {
+  const mismatch_log log(mismatch_);
+  forget_errno();
+  return ssh_connect(get());
+}
 
 std::string check_algorithms(const algorithm_settings& a) {
   const session_ptr s(ssh_new());
@@ -87,13 +125,12 @@ session::session(weft::file_descriptor socket, const endpoint& to,
   const int fd = socket.release();
   ssh_options_set(s, SSH_OPTIONS_FD, &fd);
   a.enter(phase::handshake);
-  if (ssh_connect(s) == SSH_ERROR) a.fail(without_origin(error()));
+  if (connect_further() == SSH_ERROR) a.fail(error());
 }
 
 void session::handshake(attempt& a) {
   a.enter(phase::handshake);
-  if (until_done(a, [this] { return ssh_connect(get()); }) != SSH_OK)
-    a.fail(without_origin(error()));
+  if (until_done(a, [this] { return connect_further(); }) != SSH_OK) a.fail(error());
 }
 
 void session::wait(attempt& a) {

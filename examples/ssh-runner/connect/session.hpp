@@ -28,6 +28,7 @@ class session {
   template <class Step>
   int until_done(attempt& a, Step step, int again = SSH_AGAIN) {
     for (;;) {
+      forget_errno();
       const int rc = step();
       if (rc != again) return rc;
       wait(a);
@@ -35,7 +36,10 @@ class session {
   }
 
   ssh_session get() const { return session_.get(); }
-  std::string error() const { return ssh_get_error(session_.get()); }
+  std::string error() const;
+  // To be called before libssh reads: what it says of a connection that ends is errno, which no
+  // failure has set then.
+  static void forget_errno() noexcept;
   // libssh's own number for the socket: -1 once it has closed it.
   int fd() const { return ssh_get_fd(session_.get()); }
   // To be asked again after every call: it may have left something to write.
@@ -43,8 +47,10 @@ class session {
 
  private:
   void wait(attempt& a);
+  int connect_further();
 
   session_ptr session_;
+  std::string mismatch_;  // of the algorithms
 };
 
 // What is wrong with the lists of algorithms; empty: nothing.

@@ -37,11 +37,15 @@ std::string advice_for(const result& r) {
     case phase::resolve:
       return late ? "the name server does not answer" : "is the name right? Give an address instead";
     case phase::connect:
+      if (r.cause.starts_with("jump host "))
+        return "try the jump host as a host of its own (--host)";
       if (says(r, "refused")) return "is an SSH server running there, on that port (--port)?";
       return late ? "is the host up? Does a firewall swallow the packets?" : "";
     case phase::handshake:
       if (says(r, "no match") || says(r, "kex"))
         return "the server knows older algorithms only: --insecure-algorithms offers them";
+      if (says(r, "closed the connection"))
+        return "does it refuse this address, or so many at once (its MaxStartups)?";
       return late ? "something accepts connections there and says nothing: is it an SSH server?" : "";
     case phase::host_key: return for_host_key(r);
     case phase::login: return late ? "" : for_login(r);

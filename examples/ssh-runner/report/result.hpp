@@ -44,14 +44,25 @@ class failure : public std::runtime_error {
   failure(verdict v, phase p, const std::string& cause)
       : std::runtime_error(cause), what_kind(v), where(p) {}
 
+  // The same for a host that is behind the jump host which failed so.
+  failure behind(const std::string& jump_host) const {
+    failure f(what_kind, phase::connect,
+              "jump host " + jump_host + ": " + std::string(to_string(where)) + ": " + what());
+    f.refused_ = refused_ || where >= phase::login;
+    return f;
+  }
+
   // Whether trying again may help: not when the other side has said no.
   bool may_pass() const {
     return (what_kind == verdict::not_connected || what_kind == verdict::timed_out) &&
-           where < phase::login;
+           where < phase::login && !refused_;
   }
 
   verdict what_kind;
   phase where;
+
+ private:
+  bool refused_ = false;  // by a jump host
 };
 
 struct result {

@@ -146,6 +146,7 @@ void pump::work() {
   do {
     feed();
     for (const auto& s : signals_) s->step();
+    session::forget_errno();
     const int rc = ssh_event_dopoll(event_.get(), 0);
     if (rc == SSH_ERROR || ssh_is_connected(session_->get()) == 0) {
       if (!over_ && !(end_.status && eof_)) lose(session_->error());

@@ -67,15 +67,23 @@ login_by_key_and_password() {
 login_with_old_algorithms() {
   start_fake old
   run_fake --key "$dir/client_key"
-  expect_status 3; expect_err_has '127.0.0.1: handshake: '; expect_err_has '--insecure-algorithms'
+  expect_status 3; expect_err_has '127.0.0.1: handshake: kex error : no match'
+  expect_err_has '--insecure-algorithms'
   run_fake --key "$dir/client_key" --insecure-algorithms
   expect_status 0; expect_out '127.0.0.1: hello'
 }
 
+login_at_a_server_that_closes() {
+  start_fake closing
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has '127.0.0.1: handshake: the server closed the connection'
+  expect_err_has MaxStartups
+}
+
 login_at_a_mute_server() {
   start_fake mute
-  run_fake --key "$dir/client_key" --connect-timeout 2s
-  expect_status 4; expect_err_has '127.0.0.1: login: time-out after 2 s'
+  run_fake --key "$dir/client_key" --connect-timeout 1s
+  expect_status 4; expect_err_has '127.0.0.1: login: time-out after 1 s'
 }
 
 login_by_agent() {
@@ -231,10 +239,19 @@ login_through_jump_hosts_that_fail() {
   expect_status 3; expect_out "127.0.0.2: hello"
   expect_err_has "127.0.0.1: connect: the jump host says: Connection refused"
   run_in --host "127.0.0.1:$silent_port,127.0.0.2" --jump "$sshd_user@127.0.0.8:$sshd_port" \
-    --connect-timeout 3s --script 'echo hello'
-  expect_status 4; expect_out "127.0.0.2: hello"; expect_err_has '127.0.0.1: handshake: time-out after 3 s'
-  run_in --host 127.0.0.2 --jump "127.0.0.1:$silent_port" --connect-timeout 2s --script 'echo hello'
-  expect_status 4; expect_err_has '127.0.0.2: connect: time-out after 2 s'
+    --connect-timeout 2s --script 'echo hello'
+  expect_status 4; expect_out "127.0.0.2: hello"; expect_err_has '127.0.0.1: handshake: time-out after 2 s'
+  run_in --host 127.0.0.2 --jump "127.0.0.1:$silent_port" --connect-timeout 1s --script 'echo hello'
+  expect_status 4; expect_err_has '127.0.0.2: connect: jump host 127.0.0.1: '
+  expect_err_has 'time-out after 1 s'; expect_err_has 'try the jump host as a host of its own'
+  # A jump host's host key that is refused counts as one; a refused login is not tried again.
+  sed 's/^\[127.0.0.8\]/[127.0.0.9]/' "$dir/known_hosts" > "$dir/no_eight"
+  known_hosts="$dir/no_eight" run_in --host 127.0.0.2 --jump "$sshd_user@127.0.0.8:$sshd_port" \
+    --script 'echo hello'
+  expect_status 5; expect_err_has '127.0.0.2: connect: jump host 127.0.0.8: host key: unknown'
+  run_in --host 127.0.0.2 --jump "nobody@127.0.0.8:$sshd_port" --retries 2 --retry-delay 60s \
+    --script 'echo hello'
+  expect_status 3; expect_err_has 'jump host 127.0.0.8: login: refused'; expect_err_lacks attempt
 }
 
 login_through_a_jump_host_with_much_output() {
