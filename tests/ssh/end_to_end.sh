@@ -1,12 +1,38 @@
 #!/usr/bin/env bash
 # The ssh-runner against real servers.
-# usage: end_to_end.sh GROUP SSH_RUNNER HELPERS
+# usage: end_to_end.sh GROUP SSH_RUNNER HELPERS [CASE...]
 # GROUP: one of the files in cases/, whose functions GROUP_... are run in the order of their names.
 # HELPERS: where ssh_silent_listener and ssh_fake_server are.
-# Environment: WEFT_WORKERS; SSH_TEST_DIVISOR, by which the numbers of lines are divided.
+# CASE: these functions only.
+# Environment: WEFT_WORKERS, or several numbers of them, "1 2 8", which are tried side by side;
+# SSH_TEST_DIVISOR, by which the numbers of lines are divided.
 set -uo pipefail
-[ $# -eq 3 ] || { sed -n '2,6p' "$0"; exit 64; }
+[ $# -ge 3 ] || { sed -n '2,8p' "$0"; exit 64; }
+
+# Most of a case is waiting, so as many runs as this do not take longer than one.
+side_by_side() {
+  local directory workers failed=0 status
+  directory=$(mktemp -d)
+  for workers in $WEFT_WORKERS; do
+    (
+      WEFT_WORKERS=$workers "$BASH" "${BASH_SOURCE[0]}" "$@" > "$directory/$workers" 2>&1
+      echo $? > "$directory/$workers.status"
+    ) &
+  done
+  wait
+  for workers in $WEFT_WORKERS; do
+    status=$(cat "$directory/$workers.status")
+    echo "--- $workers workers: status $status"
+    cat "$directory/$workers"
+    [ "$status" -eq 0 ] || failed=$status
+  done
+  rm -r "$directory"
+  exit "$failed"
+}
+[[ ${WEFT_WORKERS:-} != *' '* ]] || side_by_side "$@"
+
 group=$1 ssh_runner=$2 helpers=$3
+shift 3
 divisor=${SSH_TEST_DIVISOR:-1}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../../examples/ssh-runner/throwaway-sshd.sh
@@ -90,10 +116,11 @@ esac
 # shellcheck source=/dev/null
 . "$here/cases/$group.sh" || exit 64
 mapfile -t cases < <(declare -F | sed -n "s/^declare -f \(${group}_.*\)/\1/p")
+[ $# -eq 0 ] || cases=("$@")
 [ "${#cases[@]}" -gt 0 ] || { echo "no such group: $group" >&2; exit 64; }
 : > "$dir/out"; : > "$dir/err"
 for current in "${cases[@]}"; do
-  status=0
+  status=0 begin=${EPOCHREALTIME/[.,]/}
   "$current"
-  echo "ok: $current"
+  echo "ok: $current ($(((${EPOCHREALTIME/[.,]/} - begin) / 1000)) ms)"
 done
