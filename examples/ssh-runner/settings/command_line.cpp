@@ -12,6 +12,13 @@ constexpr const char* description =
     "host in front.";
 
 constexpr const char* footer =
+    "Examples:\n"
+    "  ssh-runner --host 'web[01-20],!web07' uptime\n"
+    "  ssh-runner --hosts-file hosts --script-file deploy.sh --stop-on-error --env VERSION=1.4\n"
+    "  ssh-runner --inventory hosts.yaml --host @web --diff cat /etc/resolv.conf\n"
+    "  ssh-runner --jump gate --host 'db[1-3]' --sudo --ask-sudo-password systemctl restart db\n"
+    "  ssh-runner --transport local --host 'try[1-3]' 'echo \"I am $SSH_RUNNER_HOST\"'\n"
+    "\n"
     "Exit status: 0 all went well; 1 a script failed; 2 bad usage; 3 a host could not be connected\n"
     "or logged in to; 4 a time-out; 5 a host key was refused; 6 the output could not be written;\n"
     "128 + n ended by signal n. The highest one of 0 to 6 counts.";

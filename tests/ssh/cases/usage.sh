@@ -59,4 +59,18 @@ usage_says_when_a_key_has_a_passphrase() {
 usage_help() {
   run --help
   expect_status 0; expect_out_has '--known-hosts'; expect_out_has 'Exit status'
+  expect_out_has "ssh-runner --host 'web[01-20],!web07' uptime"
+}
+
+# What --help names stands in the manual page and in the README, and nothing else does.
+usage_is_documented() {
+  run --help
+  options_in() { grep -oE -- '(^|[^-a-z])--[a-z][-a-z]*' | grep -oE -- '--[a-z-]+' | sort -u; }
+  local pages=$here/../../examples/ssh-runner
+  options_in < "$dir/out" | grep -vx -e --help -e --agent > "$dir/options"
+  [ "$(wc -l < "$dir/options")" -gt 60 ] || fail "only $(wc -l < "$dir/options") options"
+  sed 's/\\-/-/g' "$pages/ssh-runner.1" | options_in | diff "$dir/options" - > "$dir/out" ||
+    fail "the manual page differs"
+  sed -n '/^## Options/,/^### Lists/p' "$pages/README.md" | options_in |
+    diff "$dir/options" - > "$dir/out" || fail "the README differs"
 }
