@@ -50,12 +50,13 @@ cleanup() {
 }
 trap cleanup EXIT
 
-# Commands that outlive their connection on purpose leave their process id in a file.
+# Commands that outlive their connection on purpose leave their process id in a file. A shell of them
+# leads a group, with its children.
 end_left_behind() {
   local file
   for file in "$dir"/left_behind.*; do
     [ -e "$file" ] || continue
-    kill -KILL "$(cat "$file")" 2> /dev/null
+    kill -KILL -- "-$(cat "$file")" 2> /dev/null || kill -KILL "$(cat "$file")" 2> /dev/null
     rm -f "$file"
   done
 }
@@ -76,6 +77,27 @@ way_in() {
     --known-hosts "${known_hosts:-$dir/known_hosts}" --config none)
 }
 run_in() { way_in; run "${way[@]}" "$@"; }
+
+# The same on a terminal of its own, where each question gets this answer.
+run_answering() {  # ANSWER ARGUMENT...
+  local answer=$1 asker
+  shift
+  rm -f "$dir/typed" "$dir/terminal"
+  mkfifo "$dir/typed"
+  # shellcheck disable=SC2094 # what is read there is written here
+  HOME=$dir script -qefc "$(printf '%q ' "$ssh_runner" "$@") > $dir/out 2> $dir/err" \
+    "$dir/terminal" < "$dir/typed" > /dev/null &
+  asker=$!
+  exec 9> "$dir/typed"
+  until grep -q ': $' "$dir/terminal" 2> /dev/null; do
+    kill -0 $asker 2> /dev/null || break
+    sleep 0.02
+  done
+  echo "$answer" >&9
+  status=0
+  wait $asker || status=$?
+  exec 9>&-
+}
 
 fail() {
   echo "FAILED: $current: $*" >&2

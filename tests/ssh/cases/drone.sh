@@ -54,6 +54,45 @@ drone_proxy() {
     fail "not through the proxy"
 }
 
+drone_passphrases_and_a_terminal() {
+  cp "$dir/client_key" "$dir/drone_locked"
+  ssh-keygen -q -p -P '' -N secret -f "$dir/drone_locked" > /dev/null
+  PLUGIN_HOST=127.0.0.1 PLUGIN_PORT=$sshd_port PLUGIN_USERNAME=$sshd_user PLUGIN_PASSPHRASE=secret \
+    PLUGIN_KEY_PATH=$dir/drone_locked PLUGIN_REQUEST_PTY=true PLUGIN_SCRIPT='test -t 1 && echo terminal' \
+    run_drone
+  expect_status 0; expect_out '127.0.0.1: terminal'
+}
+
+drone_old_algorithms() {
+  "$helpers/ssh_fake_server" "$dir/host_key" old > "$dir/old_port" 2> /dev/null &
+  in_background $!
+  until [ -s "$dir/old_port" ]; do sleep 0.02; done
+  local port
+  port=$(cat "$dir/old_port")
+  echo "[127.0.0.1]:$port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/known_old"
+  INPUT_HOST=127.0.0.1 INPUT_PORT=$port INPUT_KEY_PATH=$dir/client_key INPUT_USE_INSECURE_CIPHER=true \
+    INPUT_SCRIPT=hello run --config none --known-hosts "$dir/known_old"
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+drone_proxy_by_means_of_its_own() {
+  local right
+  right=$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)
+  ssh-keygen -q -t ed25519 -N secret -f "$dir/proxy_key"
+  cat "$dir/proxy_key.pub" >> "$dir/authorized_keys"
+  grep -F '[127.0.0.1]' "$dir/known_hosts" > "$dir/without_proxy"
+  PLUGIN_HOST=127.0.0.1 PLUGIN_PORT=$sshd_port PLUGIN_USERNAME=$sshd_user PLUGIN_KEY_PATH=$dir/client_key \
+    PLUGIN_PROXY_HOST=127.0.0.8 PLUGIN_PROXY_PORT=$sshd_port PLUGIN_PROXY_USERNAME=$sshd_user \
+    PLUGIN_PROXY_KEY=$(cat "$dir/proxy_key") PLUGIN_PROXY_PASSPHRASE=secret PLUGIN_PROXY_TIMEOUT=20s \
+    PLUGIN_PROXY_FINGERPRINT=$right PLUGIN_SCRIPT='echo hello' \
+    run --config none --known-hosts "$dir/without_proxy"
+  expect_status 0; expect_out '127.0.0.1: hello'
+  # Of these two the longer one holds.
+  PLUGIN_HOST=127.0.0.1 PLUGIN_TIMEOUT=10s PLUGIN_PROXY_HOST=gate PLUGIN_PROXY_TIMEOUT=20s \
+    PLUGIN_PROXY_PASSWORD=geheim PLUGIN_PASSWORD=geheim PLUGIN_SCRIPT=true run_drone --dry-run
+  expect_status 0; expect_out_has '20 s to connect'; ! grep -q geheim "$dir/out" || fail "a password is shown"
+}
+
 drone_time_outs_and_ciphers() {
   PLUGIN_HOST=127.0.0.1 PLUGIN_PORT=$silent_port PLUGIN_KEY_PATH=$dir/client_key PLUGIN_TIMEOUT=1s \
     PLUGIN_SCRIPT=true run_drone

@@ -77,6 +77,19 @@ hosts_by_name() {
   expect_status 3; expect_out '127.0.0.1: hello'; expect_err_has 'no-such-host.invalid: resolve:'
 }
 
+hosts_of_one_kind_of_address() {
+  run_in -4 --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
+  run_in -6 --host 127.0.0.1 --script 'echo hello'
+  expect_status 3; expect_err_has '127.0.0.1: resolve: it has no address of that kind'
+}
+
+hosts_by_short_options() {
+  run -F none -H '127.0.0.[1-3]' -x 127.0.0.2 -u "$sshd_user" -p "$sshd_port" -i "$dir/client_key" \
+    --known-hosts "$dir/known_hosts" -J "$sshd_user@127.0.0.8:$sshd_port" -b -f 1 -e A=1 -s 'echo $A'
+  expect_status 0; expect_out $'--- 127.0.0.[1,3] (2 hosts)\n1'
+}
+
 hosts_with_hashed_names() {
   cp "$dir/known_hosts" "$dir/hashed"
   ssh-keygen -q -H -f "$dir/hashed" > /dev/null 2>&1
@@ -99,6 +112,12 @@ hosts_key_with_passphrase() {
   ssh-keygen -q -p -P '' -N secret -f "$dir/locked_key" > /dev/null
   key=$dir/locked_key SSH_RUNNER_PASSPHRASE=secret run_in --host 127.0.0.1 --script 'echo hello'
   expect_status 0; expect_out '127.0.0.1: hello'
+  echo secret > "$dir/passphrase"
+  key=$dir/locked_key run_in --passphrase-file "$dir/passphrase" --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
+  echo falsch > "$dir/passphrase"
+  key=$dir/locked_key run_in --passphrase-file "$dir/passphrase" --host 127.0.0.1 --script 'echo hello'
+  expect_status 2; expect_err_has "$dir/locked_key"; expect_err_lacks falsch
 }
 
 hosts_without_host_key_check() {

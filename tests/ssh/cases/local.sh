@@ -19,6 +19,8 @@ local_failures() {
   expect_err_has 'web3: signal: ended by signal KILL (exit status 137)'
   run_here -S --host 'web[1-3]' --script 'test $SSH_RUNNER_HOST != web2 || exit 42'
   expect_status 42
+  run --config none --highest-status --host "127.0.0.1:1" --script true
+  expect_status 255
 }
 
 local_time_out() {
@@ -122,11 +124,34 @@ local_output_dir() {
   expect_status 6
 }
 
+local_sudo_asks_on_the_terminal() {
+  command -v script > /dev/null || return 0
+  mkdir -p "$dir/asked"
+  printf '#!/bin/sh\nprintf %%s "$3" >&2\nread -r line\n[ "$line" = geheim ] || exit 1\nshift 4\nexec "$@"\n' \
+    > "$dir/asked/sudo"
+  chmod +x "$dir/asked/sudo"
+  PATH=$dir/asked:$PATH run_answering geheim --config none --transport local --host web1 --sudo \
+    --ask-sudo-password --script 'echo hello'
+  expect_status 0; expect_out 'web1: hello'
+  ! grep -q geheim "$dir/terminal" || fail "the password is shown"
+}
+
 local_quiet() {
   run_here --host 'web[1-2]' --quiet --script 'echo out'
   expect_status 0; [ ! -s "$dir/err" ] || fail "not quiet"
   run_here --host 'web[1-2]' --quiet --script 'exit 3'
   expect_status 1; expect_err_has 'exit status 3'
+}
+
+local_without_progress() {
+  command -v script > /dev/null || return 0
+  local asked
+  for asked in --progress --no-progress; do
+    script -qefc "HOME=$dir $ssh_runner --config none --transport local --host web1 $asked --script 'sleep 0.5'" \
+      "$dir/terminal" < /dev/null > /dev/null
+    grep -q '0 of 1 done' "$dir/terminal"
+    [ $? -eq "$([ $asked = --progress ] && echo 0 || echo 1)" ] || fail "$asked"
+  done
 }
 
 local_progress() {

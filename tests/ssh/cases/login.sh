@@ -48,6 +48,27 @@ login_by_password() {
   expect_status 0
 }
 
+login_asks_on_the_terminal() {
+  command -v script > /dev/null || return 0
+  start_fake password
+  local options=(--user me --port "$fake_port" --known-hosts "$dir/known_fake" --config none)
+  run_answering secret "${options[@]}" --ask-password --host 127.0.0.1 -- hello
+  expect_status 0; expect_out '127.0.0.1: hello'
+  ! grep -q secret "$dir/terminal" || fail "the answer is shown"
+  run_answering wrong "${options[@]}" --ask-password --host 127.0.0.1 -- hello
+  expect_status 3
+  cp "$dir/client_key" "$dir/asked_key"
+  ssh-keygen -q -p -P '' -N secret -f "$dir/asked_key" > /dev/null
+  key=$dir/asked_key way_in
+  run_answering secret "${way[@]}" --ask-passphrase --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
+  ! grep -q secret "$dir/terminal" || fail "the answer is shown"
+  # Without a terminal nobody can be asked.
+  setsid "$ssh_runner" --ask-password --host a true < /dev/null > "$dir/out" 2> "$dir/err"
+  status=$?
+  expect_status 2; expect_err_has 'there is no terminal'
+}
+
 login_by_questions() {
   start_fake questions
   SSH_RUNNER_PASSWORD=secret run_fake
@@ -252,6 +273,39 @@ login_through_jump_hosts_that_fail() {
   run_in --host 127.0.0.2 --jump "nobody@127.0.0.8:$sshd_port" --retries 2 --retry-delay 60s \
     --script 'echo hello'
   expect_status 3; expect_err_has 'jump host 127.0.0.8: login: refused'; expect_err_lacks attempt
+}
+
+login_to_a_jump_host_by_means_of_its_own() {
+  local jump=$sshd_user@127.0.0.8:$sshd_port right
+  ssh-keygen -q -t ed25519 -N secret -f "$dir/jump_key"
+  run_in --host 127.0.0.1 --jump "$jump" --jump-key "$dir/wrong_file" --script 'echo hello'
+  expect_status 2; expect_err_has "$dir/wrong_file"
+  echo secret > "$dir/jump_passphrase"
+  local options=(--host 127.0.0.1 -J "$jump" --jump-key "$dir/jump_key"
+    --jump-passphrase-file "$dir/jump_passphrase" --script 'echo hello')
+  run_in "${options[@]}"
+  expect_status 3; expect_err_has 'jump host 127.0.0.8: login: refused'
+  cat "$dir/jump_key.pub" >> "$dir/authorized_keys"
+  run_in "${options[@]}"
+  expect_status 0; expect_out '127.0.0.1: hello'
+  # Its host key by fingerprint, the host's by known_hosts, which does not have the other.
+  right=$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)
+  grep -F '[127.0.0.1]' "$dir/known_hosts" > "$dir/only_one"
+  known_hosts="$dir/only_one" run_in "${options[@]}" --jump-fingerprint "$right"
+  expect_status 0
+  run_in "${options[@]}" --jump-fingerprint SHA256:wrong
+  expect_status 5; expect_err_has 'jump host 127.0.0.8: host key: '
+  # The fake server lets in, but connects to nothing.
+  start_fake password
+  cat "$dir/known_fake" >> "$dir/only_one"
+  echo secret > "$dir/jump_password"
+  known_hosts="$dir/only_one" run_in --host 127.0.0.1 --jump "me@127.0.0.1:$fake_port" \
+    --jump-password-file "$dir/jump_password" --connect-timeout 1s --script 'echo hello'
+  expect_status 4; expect_err_has '127.0.0.1: handshake: '
+  echo wrong > "$dir/jump_password"
+  known_hosts="$dir/only_one" run_in --host 127.0.0.1 --jump "me@127.0.0.1:$fake_port" \
+    --jump-password-file "$dir/jump_password" --script 'echo hello'
+  expect_status 3; expect_err_has 'jump host 127.0.0.1: login: refused; tried the password'
 }
 
 login_through_a_jump_host_with_much_output() {

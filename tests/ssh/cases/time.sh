@@ -125,10 +125,11 @@ time_finds_a_dead_peer() {
       case $(cat /proc/$process/comm) in sshd*) servers="$servers $process" ;; esac
       process=$(cut -d " " -f 4 /proc/$process/stat)
     done
-    echo $servers > "'"$dir"'/frozen"
+    echo $servers > "'"$dir"'/frozen"; echo $$ > "'"$dir"'/left_behind.frozen"
     kill -STOP $servers; sleep 1000'
   # shellcheck disable=SC2046 # numbers
   kill -KILL $(cat "$dir/frozen") 2> /dev/null
+  end_left_behind
   expect_status 3; expect_err_has '127.0.0.1: command: connection lost: no answer for 2 s'
 }
 

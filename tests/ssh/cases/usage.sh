@@ -19,6 +19,17 @@ usage_names_a_bad_option() {
   expect_status 2; expect_err_has '--host-key-check'
 }
 
+# There is a case, or a test of a part, with each option.
+usage_is_tested() {
+  run --help
+  local option
+  for option in $(grep -oE -- '(^|[ ,])--?[a-zA-Z0-9][-a-z]*' "$dir/out" | tr -d ' ,' | sort -u); do
+    case $option in --agent | -h) continue ;; esac
+    grep -qE -- "(^|[ \"'(])$option([ ,;=\"')]|\$)" "$here"/cases/*.sh "$here"/*.cpp "$here/end_to_end.sh" ||
+      fail "no test with $option"
+  done
+}
+
 usage_names_a_bad_host() {
   run --host a,b:x,c --script true
   expect_status 2; expect_err_has "--host: bad host 'b:x'"
