@@ -73,11 +73,12 @@ class histogram {
   }
   // In milliseconds, rounded up.
   double at(double part) const {
-    const auto below = std::uint64_t(part * double(total()));
+    const std::uint64_t all = total();
+    const auto below = std::uint64_t(part * double(all));
     std::uint64_t n = 0;
     for (std::size_t i = 0; i < slots; ++i) {
       n += counts_[i];
-      if (n > below || n == total()) return double(i + 1) / 100;
+      if (n > below || n == all) return double(i + 1) / 100;
     }
     return 0;
   }

@@ -80,6 +80,8 @@ struct runtime_stats {
   std::size_t dropped_exceptions = 0;  ///< of handles dropped during another unwinding (process)
   std::size_t stacks = 0;            ///< stacks ever bound (process)
   std::size_t unguarded_stacks = 0;  ///< of these, stacks without a guard page (process)
+  std::size_t waiting_for_stack = 0;   ///< cannot start: there is no memory for another stack
+  std::uint64_t waited_for_stack = 0;  ///< goroutines that had to wait so, ever
 };
 
 namespace detail {

@@ -12,7 +12,7 @@
 // watcher: one idle worker sleeps in the poller, or with a time-out while others run, and takes
 //   over what stands in the queue of a worker that has not moved. The monitor does the rest: a
 //   worker that a goroutine keeps (a blocking call, a long computation) while work waits is
-//   compensated by a stand-in thread until it moves again.
+//   compensated by a stand-in thread until it moves again (src/sched/monitor.cpp, stand_in.cpp).
 // How many. active_ workers take part: those that set_workers asks for (nominal_), and one for each
 //   that is kept from taking part, stuck or pinned. Whoever finds more than that retires.
 // pinned: a worker whose goroutine keeps its thread runs nothing else (src/sched/pinning.cpp).
@@ -72,6 +72,7 @@ struct alignas(64) worker {
   small_random random;
   bool searching = false;           // counted in core->searching_
   std::int64_t last_poll = 0;
+  std::int64_t last_take_over = 0;
   unsigned index = 0;
   std::atomic<std::uint32_t> left{0};  // 1: its thread is at its end
 #if WEFT_TSAN
@@ -107,9 +108,11 @@ struct alignas(64) worker {
   bool in_idle_list = false;                         // guarded by core->idle_lock_
   std::atomic<bool> stuck{false};                    // marked by the monitor, cleared by itself
   std::atomic<goroutine*> pinned{nullptr};           // the one that keeps it; by its own thread
-  std::uint64_t seen_moves = 0;                      // by the monitor
+  std::uint64_t seen_moves = 0;                      // by the monitor: the last it saw,
+  std::int64_t seen_at = 0;                          // and when it first saw that
   std::uint64_t watched_moves = 0;                   // by the watcher
   std::thread thread;
+  std::atomic<int> thread_id{0};    // the kernel's
   // handle_of_thread: who takes `held` away may touch `thread`. A thread may run and be at its end
   // before the one that started it has stored its handle, so it waits for that before it says so.
   std::atomic<handle_state> handle{handle_state::none};
@@ -124,8 +127,7 @@ class runtime_core {
   void start(const options&, std::unique_ptr<poller>);
   void submit(seed*);                      // from any thread
   void submit_here(worker* w, seed* s) {   // from a worker of this runtime, which runs the caller
-    w->spawned.store(w->spawned.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-    if (w->queue.push_fresh(s)) work_added();
+    if (w->queue.push_new(s, w->spawned)) work_added();
   }
   void ready(goroutine*) noexcept;         // from any thread: a parked one whose claim was won
   // From a goroutine of worker w of this runtime: g runs next.
@@ -149,6 +151,7 @@ class runtime_core {
   }
   void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
   void wake_monitor() noexcept;
+  bool monitor_rests() const noexcept { return monitor_sleeps_.load(); }  // for tests
   void start_monitor();                    // on a thread of its own
   void stop_monitor() noexcept;
   void set_workers(unsigned);              // from any thread, 1 ... most_workers()
@@ -250,6 +253,8 @@ class runtime_core {
   void push_idle(worker*) noexcept;
   bool remove_idle(worker*) noexcept;
   worker* pop_idle() noexcept;
+  worker* pop_sleeper(bool also_first) noexcept;
+  void call_watch() noexcept;
   bool start_thread(worker*) noexcept;
   bool take_handle(worker*) noexcept;  // false: there is none, or another has taken it
   void push_global(goroutine*, seed*) noexcept;
@@ -259,27 +264,40 @@ class runtime_core {
   void note_left_global_locked(std::uint64_t) noexcept;
   void note_arrived_global_locked(std::uint64_t) noexcept;
   void give_up_everything(worker*) noexcept;
+  // How many are to take part.
+  unsigned needed() const noexcept {
+    return nominal_.load(std::memory_order_seq_cst) + kept() +
+           extra_.load(std::memory_order_relaxed);
+  }
   bool is_surplus() const noexcept {
-    return active_.load(std::memory_order_relaxed) >
-           nominal_.load(std::memory_order_relaxed) + kept();
+    return active_.load(std::memory_order_relaxed) > needed();
   }
   // Workers that are kept from running what stands in queues.
   unsigned kept() const noexcept {
     return stuck_.load(std::memory_order_seq_cst) + pinned_.load(std::memory_order_seq_cst);
   }
+  bool mark_stuck(worker*) noexcept;
   void clear_stuck(worker* w) noexcept {
-    if (w->stuck.load(std::memory_order_relaxed) && w->stuck.exchange(false)) stuck_.fetch_sub(1);
+    if (!w->stuck.load(std::memory_order_relaxed) || !w->stuck.exchange(false)) return;
+    stuck_.fetch_sub(1);
+    wake_monitor_if_asleep();
   }
-  bool too_few() const noexcept {
-    return active_.load(std::memory_order_seq_cst) <
-           nominal_.load(std::memory_order_seq_cst) + kept();
+  // By who goes on after a rest, or is kept no longer.
+  void wake_monitor_if_asleep() noexcept {
+    full_fence();  // pairs with the monitor's: it sees us awake, or we see it sleep
+    if (monitor_sleeps_.load(std::memory_order_relaxed)) wake_monitor();
   }
+  bool too_few() const noexcept { return active_.load(std::memory_order_seq_cst) < needed(); }
   bool leave_active() noexcept;
   bool return_if_needed(worker*) noexcept;
   void push_retired(worker*) noexcept;
   worker* pop_retired() noexcept;
   bool retire_if_surplus(worker*) noexcept;
-  void monitor_once(std::int64_t now) noexcept;
+  void retire_idle() noexcept;
+  enum class outlook { busy, quiet };
+  outlook monitor_once(std::int64_t now) noexcept;
+  void compensate(std::size_t waiting) noexcept;
+  std::int64_t quiet_until() noexcept;
   enum class stand_in { added, no_room, refused };
   stand_in add_stand_in() noexcept;
   void give_away(worker*) noexcept;
@@ -287,7 +305,14 @@ class runtime_core {
   void poke_pinned(worker*) noexcept;
   void wait_for_claimers() noexcept;
   void hand_over_watch() noexcept;
-  bool feed_starved(worker*) noexcept;
+  // Goroutines without a stack; see starved.cpp.
+  bool refill_stacks(worker*) noexcept;  // false: there is none to be had
+  void give_back_stacks(worker*) noexcept;
+  void starve(seed*) noexcept;
+  bool feed_starved(worker*) noexcept;   // true: one is in the worker's queue
+  bool may_ask_for_stacks(std::int64_t now) const noexcept {
+    return now >= ask_for_stacks_at_.load(std::memory_order_relaxed);
+  }
   bool all_idle() const noexcept;
   worker* at(unsigned i) const noexcept {
     return workers_.load(std::memory_order_acquire)[i].load(std::memory_order_acquire);
@@ -328,10 +353,13 @@ class runtime_core {
   std::atomic<std::uint32_t> global_fresh_count_{0};
   std::atomic<std::uint64_t> left_global_{0};     // as run_queue::left; written under the lock
   std::atomic<std::uint64_t> arrived_global_{0};  // as run_queue::arrived
+  std::atomic<std::uint32_t> arriving_{0};        // from before spawned_outside_ until it is pushed
   std::atomic<std::uint64_t> spawned_outside_{0};
   std::atomic<std::uint64_t> ended_outside_{0};
   seed_list starved_;  // had no stack to run on
   std::atomic<std::uint32_t> starved_count_{0};
+  std::atomic<std::uint64_t> ever_starved_{0};
+  std::atomic<std::int64_t> ask_for_stacks_at_{0};  // the system refused, and is asked again then
 
   suspended_list suspended_;
 
@@ -341,8 +369,11 @@ class runtime_core {
   std::atomic<unsigned> searching_{0};
   std::atomic<std::uint64_t> wakeups_{0};  // for stats()
   std::atomic<worker*> watcher_{nullptr};
+  std::atomic<bool> deep_watch_{false};         // the watcher sleeps until somebody wakes it
+  std::atomic<std::int64_t> watch_called_{0};   // when call_watch last woke somebody
   std::atomic<unsigned> stuck_{0};        // workers marked stuck
   std::atomic<unsigned> pinned_{0};       // workers that a pinned goroutine keeps
+  std::atomic<unsigned> extra_{0};        // more stand-ins than kept workers; by the monitor
   std::atomic<unsigned> active_{0};       // workers made and not retired
   std::atomic<unsigned> resting_{0};      // idle_count_, and those whose pinned goroutine waits
   std::atomic<std::uint32_t> rivals_{0};  // dumps that hold goroutines, and ending_bit
@@ -351,9 +382,11 @@ class runtime_core {
   std::atomic<unsigned> refused_{0};      // workers whose thread the system refused
   std::atomic<unsigned> threads_{0};
   std::atomic<bool> told_bound_{false};
+  std::atomic<bool> told_refused_{false};
 
-  std::atomic<std::uint32_t> monitor_word_{0};
+  run_queue::bell_word monitor_word_;
   std::atomic<bool> monitor_sleeps_{false};
+  unsigned hurry_ = 0;  // looks left at the short period; by the monitor
   std::thread monitor_;
   std::atomic<bool> monitor_ends_{false};
   // Threads that are not ours and are inside, from before what they push can be seen: the end of

@@ -1,162 +1,59 @@
-// The monitor, which finds workers that do not get on, and the stand-ins that run what they leave.
-#include "sched/core.hpp"
-
+// The monitor: finds workers that do not get on, and sees to it that others do their work.
+//
+// It looks every 5 ms. A worker that has made no pick for 10 ms is stuck; one whose thread sleeps in
+// the kernel while work waits is so at once. After it has found one it looks every millisecond for a
+// while: the next call that blocks may stand behind the first. If all that run are stuck again, that
+// many stand-ins come at once (extra_), so a hundred such calls take a few looks and not a hundred.
+// One that computes, or waits for a CPU, gets a single stand-in: more threads would not help it.
+//
+// quiet: nothing waits, and each worker rests or is kept. Then the monitor sleeps, after a while. Who
+//   makes work or goes on must wake it, at no cost where the work is made:
+//   - a worker that goes on after a rest, or is kept no longer, looks at monitor_sleeps_, after a
+//     fence; so does who pushes from outside while no worker is idle;
+//   - a kept worker's queue has a bell, which its next operation rings (run_queue::hang_bell);
+//   - the timers of kept workers bound the sleep, and a kept worker that adds one looks, too.
+// Proved by: tests/unit/blocked_thread_test.cpp, tests/unit/monitor_test.cpp.
 #include <algorithm>
 #include <cstdio>
-#include <mutex>
-#include <new>
+
+#include "base/thread_state.hpp"
+#include "sched/core.hpp"
 
 namespace weft::detail {
 
 namespace {
 
 constexpr std::int64_t millisecond = 1'000'000;
-constexpr std::int64_t monitor_period = 10 * millisecond;
-constexpr std::int64_t hurried_period = 2 * millisecond;  // while more and more get stuck
-constexpr unsigned quiet_periods = 10;                   // before the monitor sleeps
-constexpr std::int64_t stand_in_stays = 1'000 * millisecond;
+constexpr std::int64_t period = 5 * millisecond;
+constexpr std::int64_t hurried_period = 1 * millisecond;
+constexpr unsigned hurried_looks = 20;
+constexpr std::int64_t stuck_after = 10 * millisecond;
+constexpr unsigned quiet_looks = 10;     // before the monitor sleeps
+constexpr unsigned most_extra = 64;
 
 }  // namespace
 
-// Who is kept, or asks for more workers, says so first and looks at active_ then: it sees this one
-// gone, or this one sees it.
-bool runtime_core::leave_active() noexcept {
-  unsigned active = active_.load(std::memory_order_relaxed);
-  do {
-    if (active <= nominal_.load(std::memory_order_seq_cst) + kept()) return false;
-  } while (!active_.compare_exchange_weak(active, active - 1, std::memory_order_seq_cst));
-  if (!too_few()) return true;
-  active_.fetch_add(1, std::memory_order_seq_cst);
-  return false;
-}
-
-// Somebody asked while this one was on its way to the retired ones, and found it nowhere.
-bool runtime_core::return_if_needed(worker* w) noexcept {
-  full_fence();
-  if (!too_few()) return false;
-  std::lock_guard guard(idle_lock_);
-  if (!w->retired) return false;  // it was found after all, and is signalled
-  worker** link = &retired_;
-  while (*link != w) link = &(*link)->next_idle;
-  *link = w->next_idle;
-  w->retired = false;
-  active_.fetch_add(1, std::memory_order_seq_cst);
-  return true;
-}
-
-// A worker that may have been the one bound to watch next goes out of service.
-void runtime_core::hand_over_watch() noexcept {
-  if (watcher_.load(std::memory_order_seq_cst) != nullptr || is_ending()) return;
-  if (worker* w = pop_idle()) {
-    if (!wake_worker(w, false)) refused_.fetch_add(1, std::memory_order_seq_cst);
-  }
-}
-
-void runtime_core::push_retired(worker* w) noexcept {
-  std::lock_guard guard(idle_lock_);
-  w->next_idle = retired_;
-  retired_ = w;
-  w->retired = true;
-}
-
-worker* runtime_core::pop_retired() noexcept {
-  std::lock_guard guard(idle_lock_);
-  worker* w = retired_;
-  if (w != nullptr) {
-    retired_ = w->next_idle;
-    w->retired = false;
-  }
-  return w;
-}
-
-// All that stands in its queue goes to the others. By its own thread.
-void runtime_core::give_away(worker* w) noexcept {
-  loot l = w->queue.take_all();
-  if (l.empty()) return;
-  {
-    std::lock_guard guard(global_lock_);
-    const std::uint64_t n = l.woken.count + l.fresh.count;
-    global_woken_.append(l.woken);
-    global_fresh_.append_older(l.fresh);
-    publish_global_locked();
-    note_arrived_global_locked(n);
-  }
-  full_fence();
-  work_added();
-}
-
-// A worker that is not needed any more gives its work away and waits, looking after its timers.
-// Worker 0 stays: timers from outside go to its wheel.
-bool runtime_core::retire_if_surplus(worker* w) noexcept {
-  if (w->index == 0) return false;
-  in_hand_.fetch_add(1, std::memory_order_seq_cst);  // until its work is in the global queue
-  if (!leave_active()) {
-    in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+// What it finds stuck it marks; the worker takes the mark away when it goes on.
+bool runtime_core::mark_stuck(worker* w) noexcept {
+  if (is_kept(w)) return false;
+  stuck_.fetch_add(1);
+  w->stuck.store(true, std::memory_order_seq_cst);
+  // It may have gone to sleep meanwhile: that clears the mark, after the state.
+  if (w->state.load(std::memory_order_seq_cst) != worker_state::running) {
+    if (w->stuck.exchange(false)) stuck_.fetch_sub(1);
     return false;
   }
-  stop_searching(w, false);
-  w->signal.store(0, std::memory_order_relaxed);
-  w->state.store(worker_state::idle, std::memory_order_seq_cst);
-  clear_stuck(w);  // after the state: see monitor_once
-  push_retired(w);
-  if (return_if_needed(w)) {
-    w->state.store(worker_state::running, std::memory_order_relaxed);
-    in_hand_.fetch_sub(1, std::memory_order_seq_cst);
-    return true;  // to look for work, as any worker
-  }
-  give_away(w);
-  // one_searcher: who gives up looks once more, since pushes have relied on it; also one that gave up
-  // in sleep(), found something there at its last look, and came here instead of taking it.
-  full_fence();
-  if (anything_to_take(nullptr)) wake_searcher();
-  hand_over_watch();
-  in_hand_.fetch_sub(1, std::memory_order_seq_cst);
-  const std::int64_t leaves_at = steady_now() + stand_in_stays;
-  for (;;) {
-    const std::int64_t now = steady_now();
-    if (w->wheel.next_due() <= now) {
-      in_hand_.fetch_add(1, std::memory_order_seq_cst);
-      w->wheel.expire(now);
-      give_away(w);
-      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
-      continue;
-    }
-    if (w->signal.load(std::memory_order_acquire) != 0) break;
-    if (phase_.load(std::memory_order_acquire) == phase::stopped ||
-        (now >= leaves_at && w->wheel.size() == 0 && !is_ending())) {
-      std::lock_guard guard(idle_lock_);
-      if (!w->retired) continue;  // somebody needs it after all, and signals
-      w->state.store(worker_state::unstarted, std::memory_order_release);
-      return true;
-    }
-    futex_wait(w->signal, 0, std::min(std::max(leaves_at, now + millisecond), w->wheel.next_due()));
-  }
-  w->state.store(worker_state::running, std::memory_order_relaxed);
+  w->until_look.store(1, std::memory_order_relaxed);  // so that it finds the mark at its next pick
   return true;
 }
 
-runtime_core::stand_in runtime_core::add_stand_in() noexcept {
-  std::lock_guard guard(grow_lock_);
-  if (phase_.load(std::memory_order_acquire) == phase::stopped) return stand_in::refused;
-  worker* w = pop_retired();
-  if (w == nullptr) {
-    const unsigned index = made_.load(std::memory_order_relaxed);
-    if (index >= most_workers_) return stand_in::no_room;
-    try {
-      w = make_worker(index);
-    } catch (const std::bad_alloc&) {
-      return stand_in::refused;
-    }
-  }
-  active_.fetch_add(1, std::memory_order_seq_cst);
-  if (wake_worker(w, false)) return stand_in::added;
-  active_.fetch_sub(1, std::memory_order_seq_cst);
-  push_retired(w);
-  return stand_in::refused;
-}
-
-void runtime_core::monitor_once(std::int64_t now) noexcept {
-  bool waits = global_count_.load(std::memory_order_relaxed) != 0;
+runtime_core::outlook runtime_core::monitor_once(std::int64_t now) noexcept {
+  // What waits that nobody gets on with.
+  const bool unpolled =
+      poller_->waiting() != 0 && watcher_.load(std::memory_order_relaxed) == nullptr;
+  std::size_t waiting = global_count_.load(std::memory_order_relaxed) + (unpolled ? 1 : 0);
+  bool all_kept = true;
+  unsigned moving = 0;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
     worker* w = at(i);
@@ -164,70 +61,108 @@ void runtime_core::monitor_once(std::int64_t now) noexcept {
     const std::uint64_t moves = w->moves.load(std::memory_order_relaxed);
     if (moves != w->seen_moves) {
       w->seen_moves = moves;
-      continue;
+      w->seen_at = now;
+      ++moving;
+    } else {
+      waiting += w->queue.length() + (w->wheel.next_due() <= now ? 1 : 0);
     }
-    if (w->pinned.load(std::memory_order_relaxed) == nullptr &&
-        !w->stuck.load(std::memory_order_relaxed)) {
-      stuck_.fetch_add(1);
-      w->stuck.store(true, std::memory_order_seq_cst);
-      // It may have gone to sleep meanwhile: that clears the mark, after the state.
-      if (w->state.load(std::memory_order_seq_cst) != worker_state::running) {
-        if (w->stuck.exchange(false)) stuck_.fetch_sub(1);
-        continue;
-      }
-    }
-    waits |= w->queue.has_any() || w->wheel.next_due() <= now;
   }
-  const bool unpolled =
-      poller_->waiting() != 0 && watcher_.load(std::memory_order_relaxed) == nullptr;
-  waits |= unpolled;
-  // Workers that get on, but whose picks take long, are to look around at their next one.
+  bool asleep = false;  // one that was not known to be
   for (unsigned i = 0; i < n; ++i) {
     worker* w = at(i);
-    if (w->state.load(std::memory_order_relaxed) == worker_state::running &&
-        (unpolled || global_count_.load(std::memory_order_relaxed) != 0 ||
-         w->wheel.next_due() <= now)) {
+    if (w->state.load(std::memory_order_relaxed) != worker_state::running) continue;
+    // Workers that get on, but whose picks take long, are to look around at their next one.
+    if (unpolled || global_count_.load(std::memory_order_relaxed) != 0 ||
+        w->wheel.next_due() <= now) {
       w->until_look.store(1, std::memory_order_relaxed);
     }
+    if (w->seen_at == now || is_kept(w)) {
+      all_kept &= is_kept(w);
+      continue;
+    }
+    // Asked for again after that: it may have gone to sleep as a worker does.
+    const bool blocked =
+        waiting != 0 && is_asleep(w->thread_id.load(std::memory_order_relaxed)) &&
+        w->moves.load(std::memory_order_relaxed) == w->seen_moves &&
+        w->state.load(std::memory_order_relaxed) == worker_state::running;
+    if ((blocked || now - w->seen_at >= stuck_after) && mark_stuck(w)) {
+      asleep |= blocked;
+    } else {
+      all_kept = false;
+    }
   }
-  if (!waits || kept() == 0) return;
-  if (idle_count_.load(std::memory_order_relaxed) != 0) {
-    wake_searcher();
-  } else if (too_few() && add_stand_in() == stand_in::no_room && !told_bound_.exchange(true)) {
-    std::fprintf(stderr,
-                 "weft: all %u threads are kept by goroutines that block or compute; others "
-                 "wait. Raise options.max_threads, or let blocking calls run elsewhere.\n",
-                 most_workers_);
+  const bool stalled = waiting != 0 && kept() != 0;
+  if (stalled && asleep) {
+    // The first stand-ins are stuck, too: as many again.
+    if (hurry_ != 0 && moving == 0) extra_.store(std::min(kept(), most_extra));
+    hurry_ = hurried_looks;
+  } else if (hurry_ != 0 && --hurry_ == 0) {
+    extra_.store(0);
+  }
+  if (is_surplus()) retire_idle();
+  if (stalled) compensate(waiting);
+  const bool quiet = waiting == 0 && all_kept && moving == 0 && hurry_ == 0;
+  return quiet ? outlook::quiet : outlook::busy;
+}
+
+void runtime_core::compensate(std::size_t waiting) noexcept {
+  if (idle_count_.load(std::memory_order_relaxed) != 0) return wake_searcher();
+  for (; waiting != 0 && too_few(); --waiting) {
+    const stand_in result = add_stand_in();
+    if (result == stand_in::no_room && !told_bound_.exchange(true)) {
+      std::fprintf(stderr,
+                   "weft: all %u threads are kept by goroutines that block or compute; others "
+                   "wait. Raise options.max_threads, or let blocking calls run elsewhere.\n",
+                   most_workers_);
+    }
+    if (result != stand_in::added) return;
   }
 }
 
+// Nothing waits and nobody moves, and none can without ringing. Says until when, by the timers of
+// those that are kept; 0: not so.
+std::int64_t runtime_core::quiet_until() noexcept {
+  std::int64_t until = INT64_MAX;
+  if (global_count_.load(std::memory_order_seq_cst) != 0) return 0;
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+    worker* w = at(i);
+    if (w->state.load(std::memory_order_seq_cst) != worker_state::running) continue;
+    if (!is_kept(w) || !w->queue.hang_bell(monitor_word_)) return 0;
+  }
+  heavy_barrier();  // pairs with light_barrier in the queues' begin()
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
+    worker* w = at(i);
+    if (w->state.load(std::memory_order_seq_cst) != worker_state::running) continue;
+    if (!is_kept(w) || !w->queue.is_still()) return 0;
+    until = std::min(until, w->wheel.next_due());
+  }
+  if (poller_->waiting() != 0 && watcher_.load(std::memory_order_seq_cst) == nullptr) return 0;
+  return until;
+}
+
 void runtime_core::wake_monitor() noexcept {
-  monitor_word_.fetch_add(1, std::memory_order_seq_cst);
-  futex_wake(&monitor_word_);
+  monitor_word_.rung.fetch_add(1, std::memory_order_seq_cst);
+  futex_wake(&monitor_word_.rung);
 }
 
 void runtime_core::monitor_until(const std::atomic<bool>& done) noexcept {
   tsan_blind blind;
   unsigned quiet = 0;
-  unsigned stood_in_for = 0;
+  hurry_ = 0;
   for (;;) {
-    const std::uint32_t word = monitor_word_.load(std::memory_order_seq_cst);
+    const std::uint32_t word = monitor_word_.rung.load(std::memory_order_seq_cst);
     if (done.load(std::memory_order_acquire)) return;
-    if (quiet >= quiet_periods) {
+    if (quiet >= quiet_looks) {
       monitor_sleeps_.store(true, std::memory_order_seq_cst);
-      full_fence();  // a worker that misses the flag is seen awake here, or moves on by itself
-      if (all_idle()) futex_wait(monitor_word_, word);
+      full_fence();  // who goes on and misses the flag is seen to do so
+      if (const std::int64_t until = quiet_until()) futex_wait(monitor_word_.rung, word, until);
       monitor_sleeps_.store(false, std::memory_order_relaxed);
       quiet = 0;
     } else {
-      // While somebody is stuck the next one may be soon.
-      const bool hurry = stuck_.load(std::memory_order_relaxed) > stood_in_for;
-      futex_wait(monitor_word_, word, steady_now() + (hurry ? hurried_period : monitor_period));
-      stood_in_for = stuck_.load(std::memory_order_relaxed);
+      futex_wait(monitor_word_.rung, word, steady_now() + (hurry_ != 0 ? hurried_period : period));
     }
     if (done.load(std::memory_order_acquire)) return;
-    quiet = all_idle() ? quiet + 1 : 0;
-    if (quiet == 0) monitor_once(steady_now());
+    quiet = monitor_once(steady_now()) == outlook::quiet ? quiet + 1 : 0;
   }
 }
 

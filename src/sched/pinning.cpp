@@ -59,6 +59,7 @@ void runtime_core::unpin(worker* w, goroutine* self) noexcept {
   self->wait.kind = waiter_kind::goroutine;
   w->pinned.store(nullptr, std::memory_order_release);
   pinned_.fetch_sub(1, std::memory_order_seq_cst);  // a stand-in retires at its next look
+  wake_monitor_if_asleep();
 }
 
 void runtime_core::yield_pinned(worker* w) noexcept {
@@ -101,8 +102,7 @@ runnable runtime_core::wait_for_pinned(worker* w) noexcept {
   departures.fetch_add(1, std::memory_order_seq_cst);
   resting_.fetch_sub(1, std::memory_order_seq_cst);
   w->state.store(worker_state::running, std::memory_order_relaxed);
-  full_fence();  // pairs with the monitor's, as in sleep()
-  if (monitor_sleeps_.load(std::memory_order_relaxed)) wake_monitor();
+  wake_monitor_if_asleep();
   return {g, nullptr};
 }
 
@@ -122,7 +122,7 @@ void runtime_core::set_workers(unsigned n) {
   std::lock_guard guard(grow_lock_);
   if (phase_.load(std::memory_order_acquire) == phase::stopped) return;
   const unsigned before = nominal_.exchange(n, std::memory_order_seq_cst);
-  for (unsigned i = before; i < n && active_.load(std::memory_order_seq_cst) < n + kept(); ++i) {
+  for (unsigned i = before; i < n && too_few(); ++i) {
     worker* w = pop_retired();
     if (w == nullptr && made_.load(std::memory_order_relaxed) < most_workers_) {
       w = make_worker(made_.load(std::memory_order_relaxed));

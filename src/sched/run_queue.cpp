@@ -70,6 +70,7 @@ void run_queue::serve() noexcept {
   for (;;) {
     std::uintptr_t cell = thief_.load(std::memory_order_acquire);
     if (cell == 0) return;
+    if (ring(cell)) continue;
     if ((cell & forced) == 0) {
       if (!thief_.compare_exchange_strong(cell, cell | answering, std::memory_order_acq_rel)) {
         continue;  // it just lost patience
@@ -87,6 +88,17 @@ void run_queue::serve() noexcept {
   }
 }
 
+// Whether the cell held a bell.
+bool run_queue::ring(std::uintptr_t cell) noexcept {
+  if ((cell & bell) == 0) return false;
+  if (thief_.compare_exchange_strong(cell, 0, std::memory_order_acq_rel)) {
+    auto& word = reinterpret_cast<bell_word*>(cell & ~bell)->rung;
+    word.fetch_add(1, std::memory_order_seq_cst);
+    futex_wake(&word);
+  }
+  return true;
+}
+
 // thief_ says forced: waits until the owner is out of the lists. It stays out until thief_ is 0.
 void run_queue::force() noexcept {
   heavy_barrier();  // pairs with light_barrier in begin()
@@ -97,9 +109,10 @@ bool run_queue::take(loot& into, how_much amount, std::int64_t patience) noexcep
   request mine;
   const auto cell = reinterpret_cast<std::uintptr_t>(&mine);
   std::uintptr_t expected = 0;
-  if (!thief_.compare_exchange_strong(expected, patience > 0 ? cell : cell | forced,
-                                      std::memory_order_acq_rel)) {
-    return false;  // another thief is at it
+  while (!thief_.compare_exchange_strong(expected, patience > 0 ? cell : cell | forced,
+                                         std::memory_order_acq_rel)) {
+    if (!ring(expected)) return false;  // another thief is at it
+    expected = 0;
   }
   if (patience > 0) {
     const std::int64_t until = steady_now() + patience;

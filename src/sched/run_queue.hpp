@@ -9,6 +9,8 @@
 // exclusive: the lists are touched by the owner between begin() and end() while thief_ is not
 //   forced, or by the one thief that forced it after it has seen !busy. The barriers make one of
 //   the two see the other's store.
+// bell: an owner that is not expected to do anything soon can be heard: the first operation on its
+//   queue takes the bell out of the cell and rings it. Costs the owner nothing but that once.
 // one_thief: the cell holds one request at a time, by compare-and-swap from null.
 // The counts may be read by anyone, as hints.
 // Proved by: tests/model/run_queue_model.cpp; tests/unit/run_queue_test.cpp, run_queue_race_test.cpp.
@@ -37,6 +39,8 @@ class run_queue {
   // Both say whether somebody else could now take something.
   bool push_next(goroutine* g) noexcept;
   bool push_fresh(seed* s) noexcept;
+  // Counts it, too, and is_busy() from before that until it can be seen in fresh_count().
+  bool push_new(seed* s, std::atomic<std::uint64_t>& spawned) noexcept;
   void push_behind(seed* s) noexcept;  // the seeds that are here run first
   void push_loot(loot&) noexcept;
   runnable pick() noexcept;
@@ -53,6 +57,21 @@ class run_queue {
   // For an owner that does not move: takes everything.
   bool take_by_force(loot& into) noexcept;
 
+  // For the monitor: the next operation, of the owner or of a thief, adds one to the word and wakes
+  // who waits for it. False: a thief is at it. To be followed by a heavy barrier and is_still().
+  struct alignas(8) bell_word {
+    atomic<std::uint32_t> rung{0};
+  };
+  bool hang_bell(bell_word& word) noexcept {
+    std::uintptr_t cell = 0;
+    const std::uintptr_t hung = reinterpret_cast<std::uintptr_t>(&word) | bell;
+    return thief_.compare_exchange_strong(cell, hung, std::memory_order_acq_rel) || cell == hung;
+  }
+  // Empty, and the owner is not in the middle of an operation that has not seen the bell.
+  bool is_still() const noexcept {
+    return !is_busy() && !has_any();  // pairs with leave()
+  }
+
   // For a dump: everything but the seeds. The first by the owner, the other as take_by_force.
   void take_own_woken(loot& into) noexcept;
   bool take_woken_by_force(loot& into) noexcept;
@@ -64,6 +83,7 @@ class run_queue {
   std::uint32_t fresh_count() const noexcept {
     return fresh_count_.load(std::memory_order_relaxed);
   }
+  bool is_busy() const noexcept { return busy_.load(std::memory_order_acquire) != 0; }
   bool has_any() const noexcept { return length() != 0; }
   // What others or give-aways have taken out, and what came in as loot, all told: for stats(), which
   // wants to know what is in somebody's hands. Before the counts fall, and after they have risen. No
@@ -85,6 +105,7 @@ class run_queue {
   enum class how_much { half, all, woken };
   static constexpr std::uintptr_t forced = 1;     // low bits of thief_ beside a request
   static constexpr std::uintptr_t answering = 2;
+  static constexpr std::uintptr_t bell = 4;       // beside a bell_word
   static constexpr std::uint32_t most_woken = 64;
   static constexpr std::uint32_t most_fresh = 512;
   static constexpr std::uint32_t longest_streak = 64;  // of next ones in a row
@@ -111,6 +132,7 @@ class run_queue {
   void cut(loot& into, how_much) noexcept;
   bool take(loot& into, how_much, std::int64_t patience) noexcept;
   void force() noexcept;
+  bool ring(std::uintptr_t cell) noexcept;
 
   atomic<std::uint32_t> busy_{0};
   std::uint32_t streak_ = 0;
@@ -149,6 +171,15 @@ WEFT_SWITCHING bool run_queue::push_next(goroutine* g) noexcept {
 
 WEFT_SWITCHING bool run_queue::push_fresh(seed* s) noexcept {
   begin();
+  const bool others = woken_.count + fresh_.count != 0;
+  fresh_.push_newest(s);
+  end();
+  return others;
+}
+
+WEFT_SWITCHING bool run_queue::push_new(seed* s, std::atomic<std::uint64_t>& spawned) noexcept {
+  begin();
+  spawned.store(spawned.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   const bool others = woken_.count + fresh_.count != 0;
   fresh_.push_newest(s);
   end();

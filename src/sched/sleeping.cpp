@@ -13,8 +13,10 @@ constexpr std::int64_t microsecond = 1'000;
 constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t shortest_watch = 50 * microsecond;
 constexpr std::int64_t longest_watch = 5 * millisecond;
+constexpr std::int64_t call_watch_period = 10 * millisecond;
 constexpr std::int64_t foreign_look = 250 * millisecond;  // for threads that are not ours
 constexpr std::int64_t busy_poll_period = 100 * microsecond;
+constexpr std::int64_t take_over_period = 100 * microsecond;
 
 void bump(std::atomic<std::uint64_t>& owned) noexcept {
   owned.store(owned.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -33,7 +35,10 @@ runnable runtime_core::look_around(worker* w) noexcept {
   if (is_surplus() && w->index != 0) return {};  // find_work retires it
   run_timers(w, now);
   // Who is never idle never searches: what stands behind a stuck worker is looked for here, too.
-  if (kept() != 0) take_over_kept(w);
+  if (kept() != 0 && now - w->last_take_over > take_over_period) {
+    w->last_take_over = now;
+    take_over_kept(w);
+  }
   if (starved_count_.load(std::memory_order_relaxed) != 0) feed_starved(w);
   if (now - w->last_poll > busy_poll_period && poller_->waiting() != 0) {
     w->last_poll = now;
@@ -93,6 +98,7 @@ runnable runtime_core::find_work(worker* w) noexcept {
     }
     if (r) {
       stop_searching(w, true);
+      bump(w->moves);
       return r;
     }
     sleep(w);
@@ -145,6 +151,7 @@ void runtime_core::stop_searching(worker* w, bool found) noexcept {
 
 bool runtime_core::anything_to_take(worker* except) noexcept {
   if (global_count_.load(std::memory_order_acquire) != 0) return true;
+  if (starved_count_.load(std::memory_order_relaxed) != 0 && stack_pool_->has_idle()) return true;
   const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
     worker* w = at(i);
@@ -205,6 +212,37 @@ void runtime_core::wake_searcher() noexcept {
   }
 }
 
+// Out of the idle list, the first that sleeps there and will do; null: there is none.
+worker* runtime_core::pop_sleeper(bool also_first) noexcept {
+  worker* w = nullptr;
+  {
+    std::lock_guard guard(idle_lock_);
+    const auto will_do = [also_first](worker* v) {
+      return v->state.load(std::memory_order_relaxed) != worker_state::unstarted &&
+             (also_first || v->index != 0);
+    };
+    for (w = idle_; w != nullptr && !will_do(w);) w = w->next_idle;
+  }
+  return w != nullptr && remove_idle(w) ? w : nullptr;
+}
+
+// By one that leaves its sleep with something to do: a goroutine that it runs may start another, which
+// wakes nobody, and block the thread. Somebody else who sleeps is to look after it, closely. That
+// costs a wake-up, so it is done now and then only; the monitor is there for the rest.
+void runtime_core::call_watch() noexcept {
+  if (idle_count_.load(std::memory_order_relaxed) == 0) return;
+  const bool watched = watcher_.load(std::memory_order_relaxed) != nullptr;
+  if (watched && !deep_watch_.load(std::memory_order_relaxed)) return;
+  const std::int64_t now = steady_now();
+  std::int64_t last = watch_called_.load(std::memory_order_relaxed);
+  if (now - last < call_watch_period || !watch_called_.compare_exchange_strong(last, now)) return;
+  if (watched) {
+    poller_->interrupt();
+  } else if (worker* w = pop_sleeper(true)) {
+    wake_worker(w, false);
+  }
+}
+
 // The worker is out of the idle list.
 bool runtime_core::wake_worker(worker* w, bool to_search) noexcept {
   w->chosen_to_search.store(to_search, std::memory_order_relaxed);
@@ -235,6 +273,7 @@ void runtime_core::sleep(worker* w) noexcept {
     searching_.fetch_sub(1, std::memory_order_seq_cst);
   }
   clear_stuck(w);
+  if (starved_count_.load(std::memory_order_relaxed) != 0) [[unlikely]] give_back_stacks(w);
   // Other owners push without a fence; with one thread there are none, and others use a fence.
   if (threads_.load(std::memory_order_relaxed) > 1) {
     heavy_barrier();  // pairs with light_barrier in work_added()
@@ -262,7 +301,9 @@ void runtime_core::sleep(worker* w) noexcept {
         const unsigned all = worker_target();
         const unsigned resting = resting_.load(std::memory_order_seq_cst) +
                                  stuck_.load(std::memory_order_relaxed);
-        if (resting < all) until = std::min(until, now + interval);
+        const bool deep = resting >= all;
+        deep_watch_.store(deep, std::memory_order_relaxed);
+        if (!deep) until = std::min(until, now + interval);
         if (kept() != 0) {
           for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
             const worker* other = at(i);
@@ -270,6 +311,9 @@ void runtime_core::sleep(worker* w) noexcept {
               until = std::min(until, other->wheel.next_due());
             }
           }
+        }
+        if (starved_count_.load(std::memory_order_relaxed) != 0) {
+          until = std::min(until, ask_for_stacks_at_.load(std::memory_order_relaxed));
         }
         if (on_deadlock != nullptr) {
           // Who goes to sleep last need not be the one that watches, and a thread that is not ours
@@ -296,6 +340,7 @@ void runtime_core::sleep(worker* w) noexcept {
       if (w->wheel.next_due() <= now) break;
       if (!watch) continue;
       if (take_over_kept(w)) break;
+      if (starved_count_.load(std::memory_order_relaxed) != 0 && may_ask_for_stacks(now)) break;
       // Workers that have not moved since the last look, and what waits behind them.
       bool moved = false;
       for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
@@ -334,10 +379,10 @@ void runtime_core::sleep(worker* w) noexcept {
     w->searching = w->chosen_to_search.load(std::memory_order_relaxed);
   }
   w->state.store(worker_state::running, std::memory_order_relaxed);
-  full_fence();  // pairs with the monitor's: it sees us awake, or we see it sleep
-  if (monitor_sleeps_.load(std::memory_order_relaxed)) wake_monitor();
+  wake_monitor_if_asleep();
   // Several came at once: somebody may help.
   if (w->queue.has_spare()) work_added();
+  call_watch();
 }
 
 bool runtime_core::all_idle() const noexcept {

@@ -215,6 +215,12 @@ std::size_t stack_pool::take(void** blocks, std::size_t n) noexcept {
   return taken;
 }
 
+bool stack_pool::has_idle() noexcept {
+  std::lock_guard guard(lock_);
+  const slab* s = slabs_.load(std::memory_order_relaxed);
+  return idle_count_ != 0 || (s != nullptr && s->used.load(std::memory_order_relaxed) < s->count);
+}
+
 void stack_pool::give_back(void** blocks, std::size_t n) noexcept {
   bool cool = false;
   {

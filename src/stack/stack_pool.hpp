@@ -31,6 +31,9 @@ class stack_pool {
   // Gives back. Idle stacks beyond `hot_limit` return their memory to the system.
   void give_back(void** blocks, std::size_t n) noexcept;
 
+  // Whether one could be taken without asking the system for memory.
+  bool has_idle() noexcept;
+
   std::size_t stack_size() const noexcept { return size_; }
   // The stack below a control block: [low, block).
   char* low_end(void* block) const noexcept;

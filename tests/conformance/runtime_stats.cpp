@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <sstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -72,6 +73,41 @@ TEST_CASE("stats count the sleeping workers that are woken", "[runtime][stats]")
     }
   });
   weft::run([] { CHECK(weft::stats().wakeups < 1000); });  // each run counts its own
+}
+
+// Nor is one that another thread, weft's or not, is just starting.
+TEST_CASE("what another thread starts is never counted as parked", "[runtime][stats]") {
+  std::size_t wrong = 0;
+  weft::runtime r({.workers = 2});
+  std::atomic<bool> stop = false;
+  std::atomic<std::size_t> started = 0;
+  std::atomic<std::size_t> made = 0;
+  const std::size_t most = weft_test::scaled(20'000);
+  const auto start = [&] {
+    // What has started may park for ever, so `started` is never less than what is parked.
+    r.go([&] {
+      started.fetch_add(1);
+      weft::chan<int>().recv();
+    });
+    made.fetch_add(1);
+  };
+  std::thread outside([&] {
+    while (!stop && made < most) start();
+  });
+  r.go([&] {
+    started.fetch_add(1);
+    while (!stop && made < most) {
+      for (int i = 0; i < 20; ++i) start();
+      weft::yield();
+    }
+  });
+  for (std::size_t i = 0; i < weft_test::scaled(200'000) && made < most; ++i) {
+    const std::size_t parked = r.stats().parked;
+    if (parked > started) ++wrong;
+  }
+  stop = true;
+  outside.join();
+  CHECK(wrong == 0);
 }
 
 TEST_CASE("stats count what happens", "[runtime][stats]") {

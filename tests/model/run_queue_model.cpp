@@ -3,6 +3,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/futex.hpp"
 #include "model/check.hpp"
 #include "sched/run_queue.hpp"
 
@@ -122,6 +123,33 @@ TEST_CASE("model: run queue, two thieves that use force", "[model]") {
         if (w->queue.take_by_force(l)) w->note(l);
       });
     }
+    s.at_end([w] { w->check_at_end(); });
+  });
+}
+
+TEST_CASE("model: run queue, who sleeps by a bell hears what the owner does", "[model]") {
+  has_membarrier = GENERATE(true, false);
+  m::check({.preemptions = 3, .delayed_stores = 2}, [](m::scenario& s) {
+    struct belled : world {
+      belled() : world(1, 0) {}
+      run_queue::bell_word word;
+    };
+    auto w = std::make_shared<belled>();
+    s.thread([w] { w->queue.push_next(w->g(0)); });
+    s.thread([w] {
+      for (;;) {
+        const std::uint32_t seen = w->word.rung.load(std::memory_order_seq_cst);
+        loot l;
+        if (w->queue.take_by_force(l)) return w->note(l);
+        m::require(w->queue.hang_bell(w->word), "nobody else is at the cell");
+        heavy_barrier();
+        if (w->queue.is_still()) {
+          futex_wait(w->word.rung, seen);
+        } else if (!w->queue.has_any()) {
+          weft::detail::pause();  // the owner is in the middle of it
+        }
+      }
+    });
     s.at_end([w] { w->check_at_end(); });
   });
 }

@@ -1,9 +1,15 @@
 // Goroutines that keep their thread, in a plain blocking call or by computing, hold up nobody.
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <iostream>
+#include <mutex>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,24 +29,23 @@ namespace {
 // Two threads for everything, both of them kept, while somebody has to go on.
 WEFT_CHILD_CASE("all-threads-kept") {
   weft_test::own_stderr err;
-  plain_pipe gate;
-  std::atomic<bool> said = false;
-  std::thread outside([&] {
-    err.wait_for("max_threads");
-    said = true;
-    gate.release();
-    gate.release();
-  });
-  weft::run({.workers = 1, .max_threads = 2, .detect_deadlock = false}, [&] {
-    weft::wait_group group;
-    for (int i = 0; i < 2; ++i) group.go([&] { gate.block(); });
-    group.go([&] {
-      while (!said) weft::sleep_for(1ms);
-    });
-    group.wait();
-  });
-  outside.join();
-  std::cout << "all done\n";
+  {
+    plain_pipe gate;
+    std::atomic<int> came_back = 0;
+    std::atomic<int> went_on = 0;
+    weft::runtime r({.workers = 1, .max_threads = 2});
+    for (int round = 1; round <= 2; ++round) {
+      for (int i = 0; i < 2; ++i) r.go([&] { came_back += gate.block(); });
+      while (r.stats().blocked_workers < 2) std::this_thread::yield();
+      r.go([&] { ++went_on; });
+      if (round == 1) err.wait_for("max_threads");
+      for (int i = 0; i < 1000; ++i) std::this_thread::yield();  // for what must not be said again
+      std::cout << went_on << " of " << round << ", threads " << r.stats().threads << '\n';
+      for (int i = 0; i < 2; ++i) gate.release();
+      while (came_back != 2 * round || went_on != round) std::this_thread::yield();
+    }
+  }
+  std::cout << "said " << err.count_to_end("max_threads") << " times more\n";
 }
 
 }  // namespace
@@ -67,6 +72,76 @@ TEST_CASE("a plain blocking call holds up neither others nor timers") {
   });
   CHECK(slept == 10);
   CHECK(came_back == blocked);
+}
+
+TEST_CASE("calls of every kind that block their thread hold up nobody") {
+  const unsigned workers = GENERATE(1u, 2u);
+  const std::string how = GENERATE("sleep", "mutex", "receive", "condition", "join");
+  CAPTURE(workers, how);
+  std::atomic<bool> enough = false;
+  std::mutex lock;
+  std::condition_variable changed;
+  plain_pipe gate;
+  std::array<int, 2> sockets{};
+  REQUIRE(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
+  std::atomic<unsigned> came_back = 0;
+  std::atomic<bool> held = false;
+  std::thread holder([&] {  // of the mutex; the others are joined with it
+    std::unique_lock guard(lock);
+    held = true;
+    gate.block();
+  });
+  while (!held) std::this_thread::yield();
+  std::vector<std::thread> joined;
+  for (unsigned i = 0; i < workers; ++i) joined.emplace_back([&] { std::lock_guard guard(lock); });
+  std::mutex other_lock;
+  weft::run({.workers = workers}, [&] {
+    weft::wait_group group;
+    for (unsigned i = 0; i < workers; ++i) {
+      group.go([&, i] {
+        if (how == "sleep") {
+          while (!enough) usleep(50'000);
+        } else if (how == "mutex") {
+          std::lock_guard guard(lock);
+        } else if (how == "receive") {
+          char byte = 0;
+          CHECK(recv(sockets[0], &byte, 1, 0) == 1);
+        } else if (how == "condition") {
+          std::unique_lock guard(other_lock);
+          changed.wait(guard, [&] { return enough.load(); });
+        } else {
+          joined[i].join();
+        }
+        ++came_back;
+      });
+    }
+    group.go([&] {
+      auto ends = weft::pipe();
+      weft::wait_group inner;
+      inner.go([&] {
+        std::array<std::byte, 1> byte{};
+        ends.reader.read(byte);
+      });
+      for (int i = 0; i < 5; ++i) weft::sleep_for(1ms);
+      ends.writer.write("x");
+      inner.wait();
+      {
+        std::lock_guard guard(other_lock);
+        enough = true;
+      }
+      changed.notify_all();
+      gate.release();
+      for (unsigned i = 0; i < workers; ++i) CHECK(send(sockets[1], "x", 1, 0) == 1);
+    });
+    group.wait();
+  });
+  CHECK(came_back == workers);
+  holder.join();
+  for (auto& t : joined) {
+    if (t.joinable()) t.join();
+  }
+  close(sockets[0]);
+  close(sockets[1]);
 }
 
 TEST_CASE("main itself blocks its thread; what it started before goes on") {
@@ -188,9 +263,9 @@ TEST_CASE("those who wait behind a goroutine that blocks are taken over, not onl
   });
 }
 
-TEST_CASE("when all threads are kept the process says so and goes on when one comes back") {
+TEST_CASE("when all threads are kept the process says so once and goes on when one comes back") {
   const auto child = weft_test::run_child("all-threads-kept");
-  CHECK(child.out == "all done\n");
+  CHECK(child.out == "0 of 1, threads 2\n1 of 2, threads 2\nsaid 0 times more\n");
   CHECK(child.exit_code == 0);
 }
 
@@ -207,4 +282,18 @@ TEST_CASE("threads that stood in are gone after the run") {
       while (came_back != 4) weft::yield();
     });
   }
+}
+
+TEST_CASE("threads that stood in go when nothing is left to do, though nobody looks") {
+  const unsigned workers = GENERATE(1u, 2u);
+  CAPTURE(workers);
+  weft::runtime r({.workers = workers});
+  plain_pipe gate;
+  std::atomic<unsigned> came_back = 0;
+  for (unsigned i = 0; i < 2 * workers + 3; ++i) r.go([&] { came_back += gate.block(); });
+  r.run([] { weft::sleep_for(1ms); });
+  CHECK(r.stats().threads > workers);
+  for (unsigned i = 0; i < 2 * workers + 3; ++i) gate.release();
+  while (came_back != 2 * workers + 3 || r.stats().threads > workers) std::this_thread::yield();
+  CHECK(r.stats().blocked_workers == 0);
 }

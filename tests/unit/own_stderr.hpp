@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <utility>
 
 namespace weft_test {
 
@@ -24,7 +25,22 @@ class own_stderr {
   own_stderr& operator=(const own_stderr&) = delete;
   ~own_stderr() {
     close(ends_[0]);
-    close(ends_[1]);
+    if (ends_[1] >= 0) close(ends_[1]);
+  }
+
+  // Lines with this text from here on; nobody writes there any more.
+  int count_to_end(std::string_view text) {
+    dup2(STDOUT_FILENO, STDERR_FILENO);  // the pipe's last writer, so that there is an end
+    close(std::exchange(ends_[1], -1));
+    int n = 0;
+    std::string line;
+    for (char c = 0; read(ends_[0], &c, 1) == 1;) {
+      line += c;
+      if (c != '\n') continue;
+      if (line.find(text) != std::string::npos) ++n;
+      line.clear();
+    }
+    return n;
   }
 
   // Blocks the thread until a line with this text has come.

@@ -1,0 +1,128 @@
+// The monitor rests while goroutines keep their threads and nothing waits, and hears of what they do
+// then: each of these hangs if it does not. See src/sched/monitor.cpp.
+#include <sched.h>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <weft/weft.hpp>
+
+#include "runtime/runtime.hpp"
+#include "sched/core.hpp"
+#include "support/catch.hpp"
+#include "support/plain_pipe.hpp"
+
+using namespace std::chrono_literals;
+using weft_test::plain_pipe;
+
+namespace {
+
+// Keeps the thread of the goroutine that calls it, in one way or another.
+class keeper {
+ public:
+  explicit keeper(bool computes) : computes_(computes) {}
+  void keep() {
+    kept_ = true;
+    if (!computes_) {
+      gate_.block();
+    } else {
+      while (!released_) {
+      }
+    }
+  }
+  void release() {
+    released_ = true;
+    gate_.release();
+  }
+  bool is_kept() const { return kept_; }
+
+ private:
+  const bool computes_;
+  plain_pipe gate_;
+  std::atomic<bool> kept_ = false;
+  std::atomic<bool> released_ = false;
+};
+
+void until(const std::function<bool()>& condition) {
+  while (!condition()) sched_yield();
+}
+
+}  // namespace
+
+TEST_CASE("who was kept while the monitor rested starts another and is kept again") {
+  const unsigned workers = GENERATE(1u, 2u, 4u);
+  const bool computes = GENERATE(false, true);
+  const bool pinned = GENERATE(false, true);
+  const std::string what = GENERATE("a goroutine", "a timer", "two goroutines, by a yield");
+  CAPTURE(workers, computes, pinned, what);
+  weft::run({.workers = workers}, [&] {
+    auto& core = weft::detail::current_core();
+    keeper first(computes);
+    keeper second(computes);
+    weft::wait_group group;
+    group.go([&] {
+      std::optional<weft::pinned> pin;
+      if (pinned) pin.emplace();
+      first.keep();
+      const auto release = [&] { second.release(); };
+      if (what == "a goroutine") {
+        group.go(release);
+      } else if (what == "a timer") {
+        weft::after_func(1ms, release);
+      } else {
+        group.go([&] { group.go(release); });
+        weft::yield();
+      }
+      second.keep();
+    });
+    std::thread outside([&] {
+      until([&] { return first.is_kept() && core.monitor_rests(); });
+      first.release();
+    });
+    group.wait();
+    outside.join();
+  });
+}
+
+TEST_CASE("while all workers are kept and the monitor rests a thread starts a goroutine") {
+  weft::detail::default_core();  // its workers are not kept: it has nothing to do with this
+  const unsigned workers = GENERATE(1u, 2u);
+  CAPTURE(workers);
+  std::vector<std::unique_ptr<keeper>> keepers;
+  std::atomic<bool> ran = false;
+  {
+    weft::runtime r({.workers = workers});
+    auto& core = *r.run([] { return &weft::detail::current_core(); });
+    for (unsigned i = 0; i < workers; ++i) {
+      keepers.push_back(std::make_unique<keeper>(false));
+      r.go([k = keepers.back().get()] { k->keep(); });
+      until([&] { return keepers.back()->is_kept(); });
+    }
+    until([&] { return core.monitor_rests(); });
+    r.go([&] { ran = true; });
+    until([&] { return ran.load(); });
+    for (auto& k : keepers) k->release();
+  }
+  CHECK(ran);
+}
+
+TEST_CASE("while all workers are kept and the monitor rests a thread sets a timer") {
+  auto& core = weft::detail::default_core();
+  std::vector<std::unique_ptr<keeper>> keepers;
+  for (unsigned i = 0; i < weft::workers(); ++i) {
+    keepers.push_back(std::make_unique<keeper>(false));
+    weft::go([k = keepers.back().get()] { k->keep(); });
+    until([&] { return keepers.back()->is_kept(); });
+  }
+  until([&] { return core.monitor_rests(); });
+  std::atomic<bool> fired = false;
+  weft::after_func(1ms, [&] { fired = true; });
+  until([&] { return fired.load(); });
+  for (auto& k : keepers) k->release();
+}
