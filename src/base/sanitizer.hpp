@@ -24,6 +24,11 @@
 #define WEFT_ASAN 0
 #endif
 
+// For tests: each switch moves a goroutine to another worker. See src/sched/migration.cpp.
+#ifndef WEFT_FORCE_MIGRATION
+#define WEFT_FORCE_MIGRATION 0
+#endif
+
 #if WEFT_TSAN
 #include <sanitizer/tsan_interface.h>
 extern "C" {

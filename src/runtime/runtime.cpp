@@ -131,6 +131,9 @@ options resolve(options o) {
   if (const char* text = std::getenv("WEFT_DUMP_ON_SIGQUIT"); text != nullptr) {
     o.dump_on_sigquit |= std::string_view(text) == "1";
   }
+  if (const char* text = std::getenv("WEFT_MEASURE_STACKS"); text != nullptr) {
+    o.measure_stacks |= std::string_view(text) == "1";
+  }
   if (o.seed == 0) o.seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   return o;
 }

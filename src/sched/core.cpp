@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "stack/alternate_stack.hpp"
+#include "stack/stack_use.hpp"
 
 namespace weft::detail {
 
@@ -168,6 +169,12 @@ void run_worker(worker* w) {
       }
     }
     if (!next) break;
+#if WEFT_FORCE_MIGRATION
+    if (core.must_move(w, next)) {
+      core.move_away(next.started);
+      continue;
+    }
+#endif
     goroutine* to = next.fresh != nullptr ? core.bind(w, next.fresh) : next.started;
     if (to != nullptr) switch_from_home(w, to);
   }
@@ -215,6 +222,10 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
   g->stack_low = low;
   g->stack_bytes = static_cast<std::size_t>(static_cast<char*>(block) - low);
 #endif
+  if (options_.measure_stacks) [[unlikely]] {
+    forget_stack_use(stack_pool_->low_end(block), static_cast<char*>(block));
+    g->has_extras = true;  // its end looks at the stack
+  }
   g->context = make_goroutine_context(g, bytes - control_block_size);
   set_floating_control(g->context, floating_);
   g->core.store(this, std::memory_order_relaxed);
@@ -337,7 +348,11 @@ runnable runtime_core::take_global(worker* w) noexcept {
     std::lock_guard guard(global_lock_);
     // A fair share, so that the others find some, too.
     const std::uint32_t share = nominal_.load(std::memory_order_relaxed);
+#if WEFT_FORCE_MIGRATION
+    if (goroutine* g = take_moved_locked(w)) part.woken.push_back(g);
+#else
     part.woken = global_woken_.cut(std::min(global_woken_.count / share + 1, 64u));
+#endif
     if (part.woken.count == 0) {
       part.fresh = global_fresh_.cut(std::min(global_fresh_.count / share + 1, 512u));
     }
@@ -346,6 +361,9 @@ runnable runtime_core::take_global(worker* w) noexcept {
     note_left_global_locked(part.woken.count + part.fresh.count);
     publish_global_locked();
   }
+#if WEFT_FORCE_MIGRATION
+  if (!r) nap_if_refused(w);
+#endif
   if (!part.empty()) w->queue.push_loot(part);
   return r;
 }

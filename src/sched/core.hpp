@@ -78,6 +78,10 @@ struct alignas(64) worker {
 #if WEFT_TSAN
   void* tsan_fibre = nullptr;
 #endif
+#if WEFT_FORCE_MIGRATION
+  std::uint32_t refusals = 0;
+  bool has_refused = false;
+#endif
 #if WEFT_ASAN
   void* asan_fake_stack = nullptr;
   const void* asan_bottom = nullptr;
@@ -219,7 +223,11 @@ class runtime_core {
     const std::uint32_t left = w->until_look.load(std::memory_order_relaxed) - 1;
     w->until_look.store(left, std::memory_order_relaxed);
     if (left == 0) [[unlikely]] return {};  // home looks around
+#if WEFT_FORCE_MIGRATION
+    return pick_moved(w);
+#else
     return w->queue.pick();
+#endif
   }
   goroutine* bind(worker*, seed*) noexcept;
   void free_stack(worker*, goroutine*) noexcept;
@@ -232,6 +240,14 @@ class runtime_core {
   }
   void note_end(worker*) noexcept;
 
+#if WEFT_FORCE_MIGRATION
+  // See migration.cpp.
+  bool must_move(const worker*, const runnable&) const noexcept;
+  void move_away(goroutine*) noexcept;
+  runnable pick_moved(worker*) noexcept;
+  goroutine* take_moved_locked(worker*) noexcept;
+  void nap_if_refused(worker*) noexcept;
+#endif
 
  private:
   friend void run_worker(worker*);
@@ -403,6 +419,7 @@ class runtime_core {
 // Goroutines end here: implemented by src/runtime.
 void handle_uncaught(goroutine*, runtime_core&) noexcept;  // in a catch block
 void forget_name(goroutine*) noexcept;
+void note_stack_use(runtime_core&, goroutine* self) noexcept;  // with options::measure_stacks
 
 // Threads of weft's own, and those that wait in run(), for telling whether there are others: the
 // number, and in the upper half how often it has changed. Each counts itself, from after its start

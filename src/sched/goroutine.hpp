@@ -58,6 +58,9 @@ struct goroutine {
 #if WEFT_ASAN
   void* asan_fake_stack;
 #endif
+#if WEFT_FORCE_MIGRATION
+  const worker* ran_on;  // last; see migration.cpp
+#endif
   char* stack_low;  // for the sanitizers; null elsewhere
   std::size_t stack_bytes;
 };

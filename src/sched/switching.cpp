@@ -1,6 +1,7 @@
 // Where goroutines begin and end.
 #include "sched/locals.hpp"
 #include "sched/switching.hpp"
+#include "stack/stack_use.hpp"
 
 namespace weft::detail {
 
@@ -11,6 +12,11 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
   w->core->free_stack(w, from);
 }
 
+#if !WEFT_TSAN && !WEFT_ASAN
+// Below the address of a local, at most: the rest of the frame, and what it calls.
+constexpr std::ptrdiff_t used_by_calls = 1024;
+#endif
+
 // What most goroutines do not have.
 [[gnu::noinline, gnu::cold]] void end_extras(goroutine* self) noexcept {
   end_locals(self);  // may wait: the worker is another after it
@@ -20,9 +26,19 @@ void commit_end(worker* w, goroutine* from, void*) noexcept {
     worker* w = current_worker();
     w->core->unpin(w, self);
   }
+  runtime_core& core = *self->core.load(std::memory_order_relaxed);
+  const bool measures = core.settings().measure_stacks;
+  if (measures) note_stack_use(core, self);
   tsan_blind blind;
   if (self->name != nullptr) forget_name(self);
-  self->has_extras = false;
+  self->has_extras = measures;
+#if !WEFT_TSAN && !WEFT_ASAN
+  if (measures) {
+    // Another may follow on this stack. What lies above this frame is goroutine_main's, and stays.
+    char* here = static_cast<char*>(__builtin_frame_address(0));
+    forget_stack_use(core.stacks().low_end(self), here - used_by_calls);
+  }
+#endif
 }
 
 // One that begins while its run ends. Apart from run_birth, which would have to save more registers.

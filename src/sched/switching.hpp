@@ -71,6 +71,9 @@ WEFT_SWITCHING worker* arrive(switch_result t) noexcept {
     }
   }
 #endif
+#if WEFT_FORCE_MIGRATION
+  if (message->to != nullptr) message->to->ran_on = w;
+#endif
   if (from != nullptr) {
     from->context = t.fctx;
   } else {
@@ -160,7 +163,7 @@ WEFT_SWITCHING void yield_now(worker* w, goroutine* self) noexcept {
     const runnable next = w->core->pick(w);
     // A look around is due, or there is nothing else to run; home finds out which.
     if (!next) [[unlikely]] {
-      if (w->until_look.load(std::memory_order_relaxed) != 0) return;
+      if (!WEFT_FORCE_MIGRATION && w->until_look.load(std::memory_order_relaxed) != 0) return;
       if (self->pins != 0) return w->core->yield_pinned(w);
     }
     to = next.fresh != nullptr ? w->core->bind(w, next.fresh) : next.started;

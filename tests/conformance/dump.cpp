@@ -185,7 +185,7 @@ TEST_CASE("goroutines that could run are shown as such, with their stacks", "[du
 }
 
 TEST_CASE("goroutines that have not started are counted", "[dump]") {
-  weft::run({.workers = 1}, [] {
+  weft::run({.workers = 1, .max_threads = 1}, [] {
     weft::wait_group group;
     for (int i = 0; i < 3; ++i) group.go([] {});
     CHECK_THAT(dumped(), contains("3 goroutines have not started yet\n"));

@@ -1,6 +1,6 @@
 #pragma once
 
-// How much smaller a test has to be under a sanitizer or Valgrind.
+// How much smaller a test has to be under a sanitizer or Valgrind, or where every switch moves.
 
 #include <cstddef>
 
@@ -22,6 +22,8 @@
 #define WEFT_TEST_SLOW_FACTOR 50
 #elif defined(WEFT_TEST_ASAN)
 #define WEFT_TEST_SLOW_FACTOR 10
+#elif defined(WEFT_FORCE_MIGRATION)  // each switch waits for another thread
+#define WEFT_TEST_SLOW_FACTOR 8
 #else
 #define WEFT_TEST_SLOW_FACTOR 1
 #endif
@@ -32,7 +34,7 @@ inline constexpr bool under_tsan = WEFT_TEST_SLOW_FACTOR == 50;
 inline constexpr bool under_asan = WEFT_TEST_SLOW_FACTOR == 10;
 inline constexpr bool under_valgrind = WEFT_TEST_SLOW_FACTOR == 40;
 
-// n, n/10 under ASan, n/40 under Valgrind, n/50 under TSan; at least 1.
+// n, n/8 where every switch moves, n/10 under ASan, n/40 under Valgrind, n/50 under TSan; at least 1.
 constexpr std::size_t scaled(std::size_t n) {
   const std::size_t m = n / WEFT_TEST_SLOW_FACTOR;
   return m > 0 ? m : 1;
