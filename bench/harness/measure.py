@@ -47,7 +47,8 @@ def finish(process, limit):
     if process.returncode == NOT_HERE:
         raise NotHere()
     if process.returncode != 0:
-        raise Failed(f"exit status {process.returncode}: {err.strip()[-300:]}")
+        first = err.strip().split("\n")[0][:200]
+        raise Failed(f"exit status {process.returncode}: {first}")
     return json.loads(out)
 
 

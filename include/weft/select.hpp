@@ -86,14 +86,14 @@ concept plain_handler = std::same_as<std::remove_cvref_t<F>, no_handler> || std:
 template <class T, class F>
 class receive_case {
  public:
-  receive_case(channel* on, F handler) : handler_(std::forward<F>(handler)) {
-    core_.kind = case_kind::receive;
-    core_.on = on;
-  }
+  receive_case(channel* on, F handler) : on_(on), handler_(std::forward<F>(handler)) {}
   receive_case(const receive_case&) = delete;
+  channel_look look() const noexcept { return {on_, false}; }
   select_case_core& core() noexcept {
-    core_.node.element = &box_;
-    return core_;
+    select_case_core& core = core_.make(case_kind::receive);
+    core.on = on_;
+    core.node.element = &box_;
+    return core;
   }
   void finish() {
     using Handler = std::remove_cvref_t<F>;
@@ -112,7 +112,8 @@ class receive_case {
 
  private:
   friend class weft::select_case;
-  select_case_core core_;
+  channel* on_;
+  late_core core_;
   std::optional<element_of<T>> box_;
   F handler_;
 };
@@ -122,27 +123,30 @@ template <class T, class From, class F>
 class send_case {
  public:
   send_case(channel* on, From value, F handler)
-      : value_(static_cast<From>(value)), handler_(std::forward<F>(handler)) {
-    core_.kind = case_kind::send;
-    core_.on = on;
-    core_.node.sender = &sender_type_of<T, From>;
-    core_.node.element = const_cast<void*>(static_cast<const void*>(std::addressof(value_)));
-  }
+      : on_(on), value_(static_cast<From>(value)), handler_(std::forward<F>(handler)) {}
   send_case(const send_case&) = delete;
-  select_case_core& core() noexcept { return core_; }
+  channel_look look() const noexcept { return {on_, true}; }
+  select_case_core& core() noexcept {
+    select_case_core& core = core_.make(case_kind::send);
+    core.on = on_;
+    core.node.sender = &sender_type_of<T, From>;
+    core.node.element = const_cast<void*>(static_cast<const void*>(std::addressof(value_)));
+    return core;
+  }
   void finish() {
-    if (core_.lost_by_close) throw_closed_send();
+    if (core_.get().lost_by_close) throw_closed_send();
     call_handler<F>(handler_);
   }
 
  private:
   friend class weft::select_case;
-  select_case_core core_;
+  channel* on_;
+  late_core core_;
   From value_;
   F handler_;
 };
 
-// A time-out, a default or a descriptor.
+// A time-out or a descriptor.
 template <class F>
 class plain_case {
  public:
@@ -156,6 +160,55 @@ class plain_case {
   select_case_core core_;
   F handler_;
 };
+
+// Told by its type, so that a select knows when it is compiled that it never waits.
+template <class F>
+class default_case {
+ public:
+  explicit default_case(F handler) : handler_(std::forward<F>(handler)) {}
+  default_case(const default_case&) = delete;
+  select_case_core& core() noexcept { return core_.make(case_kind::otherwise); }
+  void finish() { call_handler<F>(handler_); }
+
+ private:
+  friend class weft::select_case;
+  late_core core_;
+  F handler_;
+};
+template <class Case>
+inline constexpr bool is_default = false;
+template <class F>
+inline constexpr bool is_default<default_case<F>> = true;
+
+template <class Case>
+concept channel_case = requires(const Case& c) {
+  { c.look() } -> std::same_as<channel_look>;
+};
+
+template <class Case>
+channel_look look_of(const Case& c) noexcept {
+  if constexpr (channel_case<Case>) {
+    return c.look();
+  } else {
+    return {};
+  }
+}
+
+// The position of the chosen case. Of channels and one default a look is mostly all.
+template <class... Cases>
+std::size_t choose(Cases&... cases) {
+  constexpr std::size_t count = sizeof...(Cases), defaults = (is_default<Cases> + ...);
+  if constexpr (defaults == 1 && (channel_case<Cases> + ...) + defaults == count && count <= 16) {
+    const channel_look looks[] = {look_of(cases)...};
+    if (nothing_is_ready(looks, count)) {
+      std::size_t position = 0;
+      (void)((is_default<Cases> || (++position, false)) || ...);
+      return position;
+    }
+  }
+  select_case_core* const cores[] = {&cases.core()...};
+  return select_among(cores, count);
+}
 
 // As plain_case; remembers the duration, which counts from each select that it is used in.
 template <class F>
@@ -263,20 +316,20 @@ class source_case {
 template <class F>
 class done_case {
  public:
-  done_case(recv_chan<void> on, F handler) : on_(std::move(on)), handler_(std::forward<F>(handler)) {
-    core_.kind = case_kind::receive;
-    core_.on = channel_access::core(on_);
-  }
+  done_case(recv_chan<void> on, F handler) : on_(std::move(on)), handler_(std::forward<F>(handler)) {}
   done_case(const done_case&) = delete;
+  channel_look look() const noexcept { return {channel_access::core(on_), false}; }
   select_case_core& core() noexcept {
-    core_.node.element = &box_;
-    return core_;
+    select_case_core& core = core_.make(case_kind::receive);
+    core.on = channel_access::core(on_);
+    core.node.element = &box_;
+    return core;
   }
   void finish() { call_handler<F>(handler_); }
 
  private:
   friend class weft::select_case;
-  select_case_core core_;
+  late_core core_;
   recv_chan<void> on_;
   std::optional<no_value> box_;
   F handler_;
@@ -423,8 +476,7 @@ auto on_joined(join_handle<R>& handle, F&& handler = {}) {
 /// Taken when nothing else is ready at once, before a time-out that has passed.
 template <detail::plain_handler F = detail::no_handler>
 auto on_default(F&& handler = {}) {
-  return detail::make_plain_case<F>(detail::case_kind::otherwise, nullptr, -1,
-                                    std::forward<F>(handler));
+  return detail::default_case<F>(std::forward<F>(handler));
 }
 
 /// Waits until one of the cases can go on, runs it and returns its position, from 0. Without a case
@@ -434,8 +486,7 @@ std::size_t select(Cases&&... cases) {
   if constexpr (sizeof...(Cases) == 0) {
     return detail::select_among(nullptr, 0);
   } else {
-    detail::select_case_core* const cores[] = {&cases.core()...};
-    const std::size_t chosen = detail::select_among(cores, sizeof...(Cases));
+    const std::size_t chosen = detail::choose(cases...);
     std::size_t position = 0;
     (void)((position++ == chosen ? (cases.finish(), true) : false) || ...);
     return chosen;
@@ -530,7 +581,11 @@ class select_case {
   template <class T, class V, class F>
   select_case(detail::send_case<T, V, F>&& from)
       : self_(std::make_unique<send_model<T, std::remove_cvref_t<F>>>(from)) {}
-  /// From on_default, on_readable and on_writable.
+  /// From on_default.
+  template <class F>
+  select_case(detail::default_case<F>&& from)
+      : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
+  /// From on_readable and on_writable.
   template <class F>
   select_case(detail::plain_case<F>&& from)
       : self_(std::make_unique<plain_model<std::remove_cvref_t<F>>>(from)) {}
@@ -648,6 +703,10 @@ class select_case {
   struct plain_model : model {
     template <class F>
     explicit plain_model(detail::plain_case<F>& from) : handler(static_cast<F&&>(from.handler_)) {
+      this->take(from.core());
+    }
+    template <class F>
+    explicit plain_model(detail::default_case<F>& from) : handler(static_cast<F&&>(from.handler_)) {
       this->take(from.core());
     }
     void prepare() override {}

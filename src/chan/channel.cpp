@@ -357,36 +357,6 @@ std::size_t channel::size() const noexcept {
   }
 }
 
-bool channel::may_be_ready(direction d) const noexcept {
-  bool maybe = false;
-  look(d, maybe);
-  return maybe;
-}
-
-channel::stamp channel::look(direction d, bool& maybe_ready) const noexcept {
-  stamp s{};
-  s.closed = closed_.load(std::memory_order_acquire);
-  if (capacity_ == 0) {
-    const queue& partners = d == direction::send ? receiver_.waiting : sender_.waiting;
-    s.a = partners.arrivals.load(std::memory_order_acquire);
-    s.b = partners.any.load(std::memory_order_acquire) ? 1 : 0;
-    maybe_ready = s.closed || s.b != 0;
-  } else {
-    // One's own end first: what is then seen of the other was so at that moment.
-    if (d == direction::send) {
-      s.b = sender_.position.load(std::memory_order_acquire);
-      s.a = receiver_.position.load(std::memory_order_acquire);
-      // A receive may be counted before the send that it took from: b < a, and there is room.
-      maybe_ready = s.closed || s.b < s.a || s.b - s.a < capacity_;
-    } else {
-      s.a = receiver_.position.load(std::memory_order_acquire);
-      s.b = sender_.position.load(std::memory_order_acquire);
-      maybe_ready = s.closed || s.a != s.b;
-    }
-  }
-  return s;
-}
-
 // ---- The interface of the headers ----------------------------------------------------------
 
 namespace {

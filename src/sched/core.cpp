@@ -373,7 +373,7 @@ void runtime_core::add_timer(timer_node& node) noexcept {
   worker* w = current_worker();
   if (w != nullptr && w->core == this) {
     // This worker looks before it sleeps; if it was stuck it may not come to that.
-    if (w->wheel.add(node) && is_kept(w)) wake_monitor_if_asleep();
+    if (w->wheel.add(node, coarse_time(w)) && is_kept(w)) wake_monitor_if_asleep();
     return;
   }
   visitors_.fetch_add(1, std::memory_order_seq_cst);

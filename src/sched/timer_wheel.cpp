@@ -45,14 +45,14 @@ std::int64_t timer_wheel::compute_next_due() const noexcept {
   return never;
 }
 
-bool timer_wheel::add(timer_node& node) noexcept {
+bool timer_wheel::add(timer_node& node, std::int64_t now) noexcept {
   const auto at = static_cast<std::uint64_t>(node.at < 0 ? 0 : node.at);
   node.tick = (at + (std::uint64_t{1} << tick_shift) - 1) >> tick_shift;
   std::lock_guard guard(lock_);
   if (size_.load(std::memory_order_relaxed) == 0) {
     // An empty wheel may jump: far behind, everything would stand in a high level.
-    const auto now = static_cast<std::uint64_t>(steady_now()) >> tick_shift;
-    if (now > now_tick_) now_tick_ = now;
+    const auto now_tick = static_cast<std::uint64_t>(now) >> tick_shift;
+    if (now_tick > now_tick_) now_tick_ = now_tick;
   }
   // In this order: who claims the word at once, for the end of the run, comes to remove() and must
   // find the wheel, whose lock it then waits for.
@@ -65,6 +65,8 @@ bool timer_wheel::add(timer_node& node) noexcept {
   next_due_.store(due, std::memory_order_release);
   return true;
 }
+
+bool timer_wheel::add(timer_node& node) noexcept { return add(node, steady_now()); }
 
 bool timer_wheel::remove(timer_node& node) noexcept {
   timer_wheel* home = node.home.load(std::memory_order_acquire);  // pairs with expire()

@@ -45,6 +45,8 @@ class timer_wheel {
 
   // True: it is now the first one due. For a sleeper, opens its claim word first (see
   // src/park/park.hpp: the word opens under the last lock that the commit takes).
+  // `now` may be early: an empty wheel goes on from there, without reading the clock.
+  bool add(timer_node&, std::int64_t now) noexcept;
   bool add(timer_node&) noexcept;
   // True: it was still linked and will not fire. Also waits for a running expire to be done with
   // a sleeper's node.

@@ -43,8 +43,10 @@ struct tick_timer : timer_state {
   }
   void fire_locked(effect&) override {
     ticks.try_send(clock::now());  // never full: set only when drained
+    ticked = true;
   }
   bool take_tick_locked() override {
+    if (!std::exchange(ticked, false)) return false;
     std::optional<clock::time_point> tick;
     return ticks.try_recv(tick) == chan_status::ok;
   }
@@ -52,6 +54,7 @@ struct tick_timer : timer_state {
   recv_chan<clock::time_point> channel() const override { return ticks; }
 
   chan<clock::time_point> ticks{1};
+  bool ticked = false;  // there may be a tick in the channel
 };
 
 struct ticker_timer final : tick_timer {
@@ -62,6 +65,7 @@ struct ticker_timer final : tick_timer {
   void fire_locked(effect& e) override {
     const std::int64_t now = steady_now();
     ticks.try_send(clock::time_point(clock::duration(now)));  // dropped if the last still waits
+    ticked = true;
     const std::int64_t behind = now > next ? (now - next) / period : 0;
     std::int64_t ahead = 0;
     if (__builtin_mul_overflow(period, behind + 1, &ahead) ||
@@ -94,7 +98,7 @@ struct function_timer final : timer_state {
   }
   void destroy_at_home() override {
     // Stopped while it was on its way: the seed was not used.
-    references.store(1, std::memory_order_relaxed);
+    references = 1;
     only_destroy = true;
     callable_seed* s = std::exchange(prepared, nullptr);
     s->kind = seed_kind::internal;
@@ -124,6 +128,7 @@ struct function_timer final : timer_state {
 void fire(timer_node* node) {
   auto* s = static_cast<timer_state*>(node);
   timer_state::effect effect;
+  bool last = false;
   {
     std::lock_guard guard(s->lock);
     s->queued = false;
@@ -137,59 +142,62 @@ void fire(timer_node* node) {
         return;
       }
     }
+    // What comes after the lock keeps the wheel's reference.
+    if (effect.start == nullptr && effect.then == nullptr) last = --s->references == 0;
   }
   if (effect.start != nullptr) {
     submit_from_home(effect.start);  // with the wheel's reference: the function may end at once
     return;
   }
-  if (effect.then != nullptr) effect.then(effect.argument);
-  if (s->references.fetch_sub(1, std::memory_order_acq_rel) == 1) s->destroy_at_home();
+  if (effect.then != nullptr) {
+    effect.then(effect.argument);
+    std::lock_guard guard(s->lock);
+    last = --s->references == 0;
+  }
+  if (last) s->destroy_at_home();
 }
 
-void set_locked(timer_state* s, deadline at) {
+void set_locked(timer_state* s, deadline at, runtime_core& core) {
   s->armed = true;
   s->arm_locked(at);
   if (at.is_never()) return;
   s->queued = true;
-  s->references.fetch_add(1, std::memory_order_relaxed);
+  ++s->references;
   s->timer_node::at = at.at;
   s->fire = &fire;
-  current_core().add_timer(*s);
+  core.add_timer(*s);
 }
 
-// True: it was to fire, or its tick stood in the channel. The node is out of every wheel, or on its
-// way to a fire() that finds nothing to do.
-bool disarm_locked(timer_state* s, bool& dropped) {
+// By who has a reference. True: it was to fire, or its tick stood in the channel. The node is out of
+// every wheel, or on its way to a fire() that finds nothing to do.
+bool disarm_locked(timer_state* s) {
   const bool was_armed = s->armed;
   s->armed = false;
-  {
+  if (s->queued) {
     tsan_blind blind;
-    dropped = s->queued && timer_wheel::remove(*s);
+    if (timer_wheel::remove(*s)) {
+      s->queued = false;
+      --s->references;  // the wheel's
+    }
   }
-  if (dropped) s->queued = false;
   return s->take_tick_locked() || was_armed;
 }
 
 // With the lock, when before_arming has been called.
 template <class Before>
 bool reset_with(timer_state* s, deadline at, Before before_arming) {
-  current_core();  // may have to be started, which is nothing to do under a spin lock
-  bool dropped = false;
-  bool pending = false;
-  {
-    std::unique_lock guard(s->lock);
-    pending = disarm_locked(s, dropped);
-    // The node cannot be used again before the fire() that is under way has let go of it.
-    for (backoff b; s->queued;) {
-      guard.unlock();
-      b.wait();
-      guard.lock();
-      if (!dropped) disarm_locked(s, dropped);  // somebody else has set it meanwhile
-    }
-    before_arming();
-    set_locked(s, at);
+  runtime_core& core = current_core();  // may have to be started: nothing to do under a spin lock
+  std::unique_lock guard(s->lock);
+  const bool pending = disarm_locked(s);
+  // The node cannot be used again before the fire() that is under way has let go of it.
+  for (backoff b; s->queued;) {
+    guard.unlock();
+    b.wait();
+    guard.lock();
+    disarm_locked(s);  // somebody else may have set it meanwhile
   }
-  if (dropped) drop_timer(s);
+  before_arming();
+  set_locked(s, at, core);
   return pending;
 }
 
@@ -205,9 +213,12 @@ deadline after_period(std::int64_t period) {
 }  // namespace
 
 void drop_timer(timer_state* s) noexcept {
-  if (s->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
-  { std::lock_guard guard(s->lock); }  // for TSan, which does not see a firing take it
-  delete s;
+  bool last = false;
+  {
+    std::lock_guard guard(s->lock);
+    last = --s->references == 0;
+  }
+  if (last) delete s;
 }
 
 void submit_from_home(seed* s) noexcept { current_worker()->core->submit(s); }
@@ -241,14 +252,8 @@ void reset_ticker(timer_state* s, std::int64_t period) {
 }
 
 bool stop_timer(timer_state* s) {
-  bool dropped = false;
-  bool pending = false;
-  {
-    std::lock_guard guard(s->lock);
-    pending = disarm_locked(s, dropped);
-  }
-  if (dropped) drop_timer(s);
-  return pending;
+  std::lock_guard guard(s->lock);
+  return disarm_locked(s);
 }
 
 bool reset_timer(timer_state* s, deadline at) {
@@ -276,8 +281,11 @@ void adopt_timers(timer_node* first) {
     auto* s = static_cast<timer_state*>(first);
     bool unused = false;
     // Nobody who could see the tick is left: no reason to start the default runtime for it.
-    const bool unseen =
-        s->references.load(std::memory_order_acquire) == 1 && !s->can_be_seen();
+    bool unseen = false;
+    {
+      std::lock_guard guard(s->lock);
+      unseen = s->references == 1 && !s->can_be_seen();
+    }
     runtime_core* core = unseen ? nullptr : &default_core();
     {
       std::lock_guard guard(s->lock);

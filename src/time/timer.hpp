@@ -2,7 +2,6 @@
 // deadlines of contexts (src/context).
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
 #include "base/spin_lock.hpp"
@@ -37,8 +36,8 @@ struct timer_state : timer_node {
   virtual void destroy_at_home() { delete this; }
   virtual recv_chan<clock::time_point> channel() const { return {}; }
 
-  std::atomic<std::uint32_t> references{1};
   spin_lock lock;
+  std::uint32_t references = 1; // guarded by the lock; who takes the last deletes after unlocking
   bool armed = false;           // it is to fire
   bool queued = false;          // it stands in a wheel or is on its way to fire
   bool outlives_handle = false; // destroying the handle does not stop it

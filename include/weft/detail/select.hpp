@@ -4,6 +4,8 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
+#include <new>
+#include <type_traits>
 
 #include <weft/detail/async.hpp>
 #include <weft/detail/channel.hpp>
@@ -48,6 +50,32 @@ struct select_case_core {
   wait_node node{};
   select_case_core* next_to_lock = nullptr;
 };
+
+// A case of a channel, for a look that does not wait. A null channel is never ready.
+struct channel_look {
+  const channel* on;
+  bool is_send;
+};
+// True: at one instant since the call none of them was ready. False: one may be. At most 16.
+bool nothing_is_ready(const channel_look* looks, std::size_t count) noexcept;
+
+// Room for the core of a case, which is made only where it is needed: a select with a default
+// mostly does without.
+class late_core {
+ public:
+  select_case_core& make(case_kind kind) noexcept {
+    auto* core = ::new (static_cast<void*>(room_)) select_case_core;
+    core->kind = kind;
+    return *core;
+  }
+  select_case_core& get() noexcept {
+    return *std::launder(reinterpret_cast<select_case_core*>(room_));
+  }
+
+ private:
+  alignas(select_case_core) std::byte room_[sizeof(select_case_core)];
+};
+static_assert(std::is_trivially_destructible_v<select_case_core>);
 
 // Waits until one of the cases can go on, does its transfer and returns its position. With a case
 // of kind otherwise it never waits. Throws goroutine_exit, or what a copy or move of T throws.
