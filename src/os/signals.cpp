@@ -16,7 +16,6 @@
 // Proved by: tests/conformance/signals.cpp, tests/death/signal_test.cpp.
 #include "os/signals.hpp"
 
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -33,6 +32,7 @@
 #include <vector>
 
 #include "base/futex.hpp"
+#include "base/signal_mask.hpp"
 #include "sched/core.hpp"
 #include "switch/thread_local.hpp"
 #include "weft/os.hpp"
@@ -141,18 +141,13 @@ void start_deliverer_locked() {
   if (listeners != nullptr) return;
   listeners = new std::vector<listener>;
   // It takes no signals: so those of this process go to the threads that they went to before.
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
+  const signals_blocked for_it;
   try {
     std::thread(&deliver_for_ever).detach();
   } catch (...) {
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
     delete std::exchange(listeners, nullptr);
     throw;
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 [[noreturn]] void refuse(int number) {

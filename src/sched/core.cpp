@@ -42,6 +42,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   stack_pool_->give_back(&stack, 1);
   first_seed_ = o.seed;
   floating_ = thread_floating_control().without_flags();
+  signal_mask_ = signal_mask_of_thread();
   nominal_.store(o.workers, std::memory_order_relaxed);
   most_workers_ = std::max(o.max_threads, o.workers);
   if (most_workers_ > room_) {
@@ -111,6 +112,7 @@ bool runtime_core::start_thread(worker* w) noexcept {
   w->left.store(0, std::memory_order_relaxed);
   threads_.fetch_add(1, std::memory_order_relaxed);
   w->handle.store(handle_state::starting, std::memory_order_relaxed);
+  const signals_blocked until_it_has_its_own;
   try {
     w->thread = std::thread(&run_worker, w);
     w->handle.store(handle_state::held, std::memory_order_release);  // pairs with take_handle
@@ -140,6 +142,7 @@ void run_worker(worker* w) {
   count_own_thread();
   alternate_stack for_signals;
   set_current_worker(w);
+  set_signal_mask_of_thread(core.signal_mask_);
   w->exceptions = thread_exception_globals();
   w->error_number = thread_errno();
   w->thread_id.store(gettid(), std::memory_order_relaxed);

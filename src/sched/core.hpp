@@ -31,6 +31,7 @@
 
 #include "base/futex.hpp"
 #include "base/random.hpp"
+#include "base/signal_mask.hpp"
 #include "base/spin_lock.hpp"
 #include "sched/goroutine.hpp"
 #include "sched/poller.hpp"
@@ -348,6 +349,7 @@ class runtime_core {
   std::atomic<unsigned> nominal_{0};
   stack_pool* stack_pool_ = nullptr;
   floating_control floating_;
+  sigset_t signal_mask_;  // of its workers
   std::unique_ptr<poller> poller_;
   std::atomic<phase> phase_{phase::stopped};
   std::uint64_t first_seed_ = 0;

@@ -5,6 +5,8 @@
 
 #include <weft/weft.hpp>
 
+#include <signal.h>
+
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -172,4 +174,38 @@ TEST_CASE("threads and goroutines wait on one channel together", "[runtime][thre
     CHECK(values == 3 * count);
     CHECK(received == 3L * count * (count + 1) / 2);
   }
+}
+
+TEST_CASE("workers take the signals of the thread that began the run, whoever starts them",
+          "[runtime][threads]") {
+  sigset_t some;
+  sigemptyset(&some);
+  sigaddset(&some, SIGUSR2);
+  sigset_t before;
+  pthread_sigmask(SIG_BLOCK, &some, &before);
+  for (int round = 0; round < 10; ++round) {
+    weft::run({.workers = 2}, [] {
+      // Of this thread only. It does not wait, so it stays here, and starts the other worker's thread.
+      sigset_t all;
+      sigset_t own;
+      sigfillset(&all);
+      pthread_sigmask(SIG_SETMASK, &all, &own);
+      std::atomic<int> seen{0};
+      sigset_t mask;
+      weft::wait_group group;
+      for (int i = 0; i < 8; ++i) {  // the second calls for help
+        group.go([&] {
+          if (seen++ == 0) pthread_sigmask(SIG_SETMASK, nullptr, &mask);
+        });
+      }
+      while (seen == 0) {
+      }
+      pthread_sigmask(SIG_SETMASK, &own, nullptr);
+      group.wait();
+      CHECK(sigismember(&mask, SIGUSR1) == 0);
+      CHECK(sigismember(&mask, SIGTERM) == 0);
+      CHECK(sigismember(&mask, SIGUSR2) == 1);
+    });
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
