@@ -1,0 +1,1 @@
+// What nearly every test includes, compiled once: see tests/CMakeLists.txt.
