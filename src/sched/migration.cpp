@@ -2,7 +2,8 @@
 // so that what a compiler or a library keeps of a thread shows at once.
 //
 // Who picks a goroutine that has just run on this worker puts it into the global queue instead, wakes
-// somebody, and takes from there only what has run elsewhere. A pinned one stays.
+// somebody, and takes from there only what has run elsewhere. A pinned one stays. With
+// WEFT_FORCE_MIGRATION=0 in the environment nothing is forced.
 // progress: when nobody else takes it (all others block), it goes on where it was after some refusals,
 //   with naps in between, so that the others get the processor.
 // Proved by: tests/unit/migration_test.cpp.
@@ -12,16 +13,23 @@
 
 #include <time.h>
 
+#include <cstdlib>
 #include <mutex>
+#include <string_view>
 
 namespace weft::detail {
 
 namespace {
 constexpr std::uint32_t most_refusals = 32;
+
+const bool is_forced = [] {
+  const char* text = std::getenv("WEFT_FORCE_MIGRATION");
+  return text == nullptr || std::string_view(text) != "0";
+}();
 }
 
 bool runtime_core::must_move(const worker* w, const runnable& r) const noexcept {
-  return r.started != nullptr && r.started->ran_on == w && r.started->pins == 0 &&
+  return is_forced && r.started != nullptr && r.started->ran_on == w && r.started->pins == 0 &&
          nominal_.load(std::memory_order_relaxed) > 1;
 }
 

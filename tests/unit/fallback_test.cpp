@@ -56,7 +56,7 @@ void ping_pong(int rounds, std::atomic<int>& sum) {
 // Talks, is stolen, sleeps, waits for descriptors, and leaves some behind for the end.
 void workload() {
   std::atomic<int> sum = 0;
-  int unwound = 0;
+  std::atomic<int> unwound = 0;
   weft::run([&] {
     weft::wait_group group;
     for (int i = 0; i < 4; ++i) group.go([&] { ping_pong(500, sum); });       // 2000
@@ -78,17 +78,15 @@ void workload() {
     }
     group.wait();
     weft::chan<void> never;
-    std::atomic<int> leaves = 0;
     for (int i = 0; i < 100; ++i) {
       weft::go([&, never] {
-        const weft_test::at_end count([&] { ++leaves; });
+        const weft_test::at_end count([&] { ++unwound; });
         never.recv();
       });
     }
     weft_test::until_parked(100);
     const auto stats = weft::stats();
     std::cout << "unguarded " << (stats.unguarded_stacks != 0) << '\n';
-    unwound = 100;
   });
   std::cout << "sum " << sum << " left " << unwound << '\n';
 }
