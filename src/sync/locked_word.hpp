@@ -38,12 +38,14 @@ inline void unlock_word(locked_word& word, std::uint64_t next) noexcept {
 }
 
 inline void push_back(wait_queue& q, wait_node* n) noexcept {
+  plain_access(&q);
   node_list list{q.first, q.last};
   list.push_back(n);
   q = {list.first, list.last};
 }
 
 inline void unlink(wait_queue& q, wait_node* n) noexcept {
+  plain_access(&q);
   node_list list{q.first, q.last};
   list.remove(n);
   q = {list.first, list.last};

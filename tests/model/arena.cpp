@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 namespace weft_model {
 
@@ -41,6 +42,7 @@ void arena::begin() {
   on = true;
 }
 void arena::end() { on = false; }
+bool arena::set(bool is_on) { return std::exchange(on, is_on); }
 
 void* arena::allocate(std::size_t size, std::size_t alignment) {
   if (!on) return alignment <= grain ? std::malloc(size) : std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
@@ -64,6 +66,8 @@ void arena::free(void* p) {
     std::free(p);
     return;
   }
+  // Of an execution before this one.
+  if (static_cast<std::size_t>(static_cast<char*>(p) - base) >= used) return;
   std::size_t size = 0;
   std::memcpy(&size, static_cast<char*>(p) - grain, sizeof size);
   std::memset(p, freed_pattern, size);

@@ -12,6 +12,7 @@ class arena {
  public:
   static void begin();  // forgets everything; on from here on
   static void end();
+  static bool set(bool on);  // gives what it was
   static void* allocate(std::size_t size, std::size_t alignment);
   static bool contains(const void*);
   static bool is_freed(const void*);

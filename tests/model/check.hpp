@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
 #include <iostream>
 
 #include "model/explorer.hpp"
@@ -18,6 +20,15 @@ inline void check(const limits& l, const std::function<void(scenario&)>& make) {
   INFO(r.executions << " executions\n" << r.trace);
   CHECK(r.failure == "");
   CHECK(r.complete);
+}
+
+// The scheduler takes many steps: with a preemption more, or with a delayed store, but not both.
+inline void check_scheduler(limits l, const std::function<void(scenario&)>& make) {
+  l.delayed_stores = 0;
+  check(l, make);
+  --l.preemptions;
+  l.delayed_stores = 1;
+  check(l, make);
 }
 
 }  // namespace weft_model

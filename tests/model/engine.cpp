@@ -76,6 +76,8 @@ outcome engine::run() {
 
 void engine::run_once() {
   arena::begin();
+  for (const kept_value& k : statics_) *k.address = k.value;
+  statics_.clear();
   threads_.clear();
   threads_.reserve(most_threads);
   end_ = nullptr;
@@ -178,6 +180,11 @@ void engine::join(unsigned number) {
 void engine::leave() {
   context::jump_fcontext(home_, nullptr);
   std::abort();
+}
+
+void engine::cut_short() {
+  was_cut_ = true;
+  leave();
 }
 
 void engine::fail(const char* what) {
@@ -404,7 +411,7 @@ std::int64_t engine::now() {
 
 bool engine::block(const std::uint64_t* address, std::uint64_t expected, bool may_time_out) {
   model_thread& me = self();
-  flush(me);  // a system call
+  flush_own();  // a system call
   cell& c = cells_[address];
   note_use(c, true);
   note_write(me, c, 4);
@@ -419,7 +426,7 @@ bool engine::block(const std::uint64_t* address, std::uint64_t expected, bool ma
 
 void engine::unblock(const void* address, int count) {
   model_thread& me = self();
-  flush(me);
+  flush_own();
   cell& c = cells_[address];
   note_use(c, true);
   note_write(me, c, 5);

@@ -90,6 +90,7 @@ struct cell {
   std::uint8_t used_by = 0;      // threads, a bit each
   std::uint8_t written_by = 0;
   bool dead = false;
+  bool kept = false;             // its first value, see keep_static
   // The last access to plain data.
   bool is_plain = false;
   unsigned plain_thread = 0;
@@ -123,6 +124,7 @@ struct model_thread {
   bool timed_out = false;
   const void* waits_for = nullptr;
   list<buffered_store> buffer;
+  std::uint64_t loaded_at = 0;   // the slice of the first load of a shared word past its buffer; 0: none
   std::uint64_t last_ran = 0;    // in slices
   std::uint64_t spun_at[2] = {}; // the last time but one, and the last
   list<look> looks;              // since its last spin
@@ -211,12 +213,14 @@ class engine {
   void next_step(model_thread& t) { ++t.clock.steps[static_cast<std::size_t>(&t - &threads_[0])]; }
   std::uint64_t write(model_thread&, const buffered_store&);
   void flush(model_thread& t);
+  void flush_own();
   void flush_one(model_thread& t);
   void fence(model_thread&);
   void note_read(model_thread&, cell&);
   void note_write(model_thread&, cell&, std::uint64_t hash);
   void note_look(model_thread&, const cell&, bool only_again);
   void note_use(cell&, bool writes);
+  void keep_static(cell&, std::uint64_t* address);
   void trace_step(const char* what, const void* address, const void* from);
 
   const limits limits_;
@@ -249,6 +253,11 @@ class engine {
   text failure_;
   bool tracing_ = false;
   text trace_;
+  struct kept_value {
+    std::uint64_t* address;
+    std::uint64_t value;
+  };
+  list<kept_value> statics_;     // as they were before this execution
   list<named> names_;
   list<const void*> addresses_;
 };

@@ -174,7 +174,10 @@ class atomic {
   T operator++() noexcept { return static_cast<T>(fetch_add(1) + 1); }
 
   // The models of futex(2): sleeps while the word has this value, until woken or its limit.
-  void futex_wait(T value, bool may_time_out = false) { block_while(&word_, to_word(value), may_time_out); }
+  // False: its limit came first.
+  bool futex_wait(T value, bool may_time_out = false) {
+    return block_while(&word_, to_word(value), may_time_out);
+  }
   static void futex_wake(atomic* word, int count = 1) { unblock(word, count); }
 
  private:

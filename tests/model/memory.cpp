@@ -5,6 +5,8 @@
 
 #include "model/engine.hpp"
 
+extern "C" const char __executable_start;  // by the linker
+
 namespace weft_model {
 
 namespace {
@@ -101,6 +103,7 @@ std::uint64_t engine::load(const std::uint64_t* address, std::memory_order order
     me.hash = mix(me.hash, 6);  // each step is another state
     return it->value;
   }
+  if (!me.buffer.empty() && me.loaded_at == 0 && shared_.contains(address)) me.loaded_at = slices_;
   read_locked(address, order);
   return *address;
 }
@@ -133,7 +136,7 @@ void engine::store(std::uint64_t* address, std::uint64_t value, std::memory_orde
     return;
   }
   model_thread& me = self();
-  if (order == std::memory_order_seq_cst) flush(me);
+  if (order == std::memory_order_seq_cst) flush_own();
   buffered_store s{address, value, message_of(me, order), 0};
   bool stays = !me.buffer.empty();  // stores leave in their order
   if (!stays && order != std::memory_order_seq_cst && delayed_ < limits_.delayed_stores &&
@@ -152,10 +155,18 @@ void engine::store(std::uint64_t* address, std::uint64_t value, std::memory_orde
   me.hash = write(me, s);
 }
 
+// What is not made anew for each execution is given its value of before.
+void engine::keep_static(cell& c, std::uint64_t* address) {
+  if (c.kept || arena::contains(address)) return;
+  c.kept = true;
+  statics_.push_back({address, *address});
+}
+
 // Gives the write's place in the partial order.
 std::uint64_t engine::write(model_thread& t, const buffered_store& s) {
-  *s.address = s.value;
   cell& c = cells_[s.address];
+  keep_static(c, s.address);
+  *s.address = s.value;
   c.message = s.message;
   const std::uint64_t before = std::exchange(t.hash, s.hash);
   note_write(t, c, 1);
@@ -166,23 +177,36 @@ std::uint64_t engine::write(model_thread& t, const buffered_store& s) {
 void engine::flush(model_thread& t) {
   while (!t.buffer.empty()) flush_one(t);
 }
+// What can be seen of a store that waits is that a load of its thread comes before it. Where nobody
+// else has run since such a load, the store could as well have been made later.
+void engine::flush_own() {
+  model_thread& me = self();
+  if (me.buffer.empty()) return;
+  if (limits_.reduce && (me.loaded_at == 0 || me.loaded_at == slices_)) cut_short();
+  flush(me);
+}
 void engine::flush_one(model_thread& t) {
   const buffered_store s = t.buffer.front();
   t.buffer.erase(t.buffer.begin());
+  if (t.buffer.empty()) t.loaded_at = 0;
   if (s.address == nullptr) return;
   t.flushes = mix(t.flushes, write(t, s));
 }
 
 std::uint64_t engine::peek(const std::uint64_t* address) {
-  if (is_inside()) flush(self());
+  if (is_inside()) flush_own();
   return *address;
 }
 
 void engine::write_locked(std::uint64_t* address, std::uint64_t value, std::memory_order order) {
-  *address = value;
-  if (!is_inside()) return;
+  if (!is_inside()) {
+    *address = value;
+    return;
+  }
   model_thread& me = self();
   cell& c = cells_[address];
+  keep_static(c, address);
+  *address = value;
   receive(c, order);
   // A locked instruction passes on what the store before it has released.
   c.message.join(message_of(me, order));
@@ -203,11 +227,13 @@ void engine::fence(model_thread& t) {
 }
 
 void engine::full_fence() {
+  flush_own();
   note_write(self(), cells_[&all_fences], 1);
   fence(self());
 }
 
 void engine::heavy_barrier() {
+  flush_own();
   model_thread& me = self();
   note_write(me, cells_[&all_fences], 2);
   fence(me);
@@ -264,18 +290,20 @@ void engine::name(const void* address, std::size_t size, const char* what) {
 
 void engine::trace_step(const char* what, const void* address, const void* from) {
   char line[160];
+  // As addr2line wants it: see tools/model-trace.
+  const auto code = static_cast<std::size_t>(static_cast<const char*>(from) - &__executable_start);
   const auto* at = static_cast<const char*>(address);
   const auto named = std::find_if(names_.begin(), names_.end(), [&](const auto& n) {
     return at >= n.begin && at < n.begin + n.size;
   });
   if (named != names_.end()) {
-    std::snprintf(line, sizeof line, "  thread %d: %s %s+%zu  (%p)\n", current_, what, named->what,
-                  static_cast<std::size_t>(at - named->begin), from);
+    std::snprintf(line, sizeof line, "  thread %d: %s %s+%zu  (0x%zx)\n", current_, what, named->what,
+                  static_cast<std::size_t>(at - named->begin), code);
   } else {
     auto known = std::find(addresses_.begin(), addresses_.end(), address);
     if (known == addresses_.end()) known = addresses_.insert(known, address);
-    std::snprintf(line, sizeof line, "  thread %d: %s #%zd  (%p)\n", current_, what,
-                  known - addresses_.begin(), from);
+    std::snprintf(line, sizeof line, "  thread %d: %s #%zd  (0x%zx)\n", current_, what,
+                  known - addresses_.begin(), code);
   }
   trace_ += line;
 }

@@ -4,7 +4,6 @@
 
 #include "base/barrier.hpp"
 #include "base/futex.hpp"
-#include "park/coroutine.hpp"
 #include "sched/core.hpp"
 #include "weft/runtime.hpp"
 
@@ -28,13 +27,6 @@ goroutine* runtime_core::bind(worker*, seed*) noexcept { std::abort(); }
 void runtime_core::ready(goroutine*) noexcept { std::abort(); }
 void runtime_core::wake_searcher() noexcept { std::abort(); }
 void runtime_core::resume(suspension&, resume_order) noexcept { std::abort(); }
-coroutine_wait::coroutine_wait(async_state& state, std::coroutine_handle<>, const suspension_type&)
-    : coroutine_wait(state) {
-  std::abort();
-}
-bool coroutine_wait::must_exit() const noexcept { std::abort(); }
-void coroutine_wait::commit(wait_scope::unlock_function, void*, timer_node*) noexcept { std::abort(); }
-void rethrow_async(async_state&) { std::abort(); }
 
 }  // namespace detail
 }  // namespace weft

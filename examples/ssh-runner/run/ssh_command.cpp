@@ -17,7 +17,7 @@ namespace {
 
 using time_point = weft::clock::time_point;
 
-constexpr std::size_t read_ahead = 64 << 10;  // output held here while nobody takes it
+constexpr std::size_t read_ahead = 32 << 10;  // output held here while nobody takes it
 constexpr std::size_t write_piece = 32 << 10;
 // So long a signal may take to end the command, before it is tried another way.
 constexpr auto signal_patience = std::chrono::milliseconds(500);
