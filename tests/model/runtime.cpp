@@ -167,6 +167,9 @@ std::size_t stack_pool::take(void** blocks, std::size_t n) noexcept {
 }
 void stack_pool::give_back(void**, std::size_t) noexcept {}
 bool stack_pool::has_idle() noexcept { return false; }
+char* stack_pool::low_end(void* block) const noexcept {
+  return static_cast<char*>(block) + control_block_size - size_;
+}
 
 // ---- The rest --------------------------------------------------------------------------------------
 
