@@ -31,6 +31,14 @@ side_by_side() {
 }
 [[ ${WEFT_WORKERS:-} != *' '* ]] || side_by_side "$@"
 
+# Has the network for itself, as root.
+if [ "$1" = vanish ] && [ -z "${IN_A_NETWORK_NAMESPACE:-}" ]; then
+  PATH=$PATH:/sbin:/usr/sbin
+  [ "$(id -u)" -eq 0 ] && unshare -n ip link add card type veth peer name nobody 2> /dev/null ||
+    { echo "skipped: needs root, ip and veth"; exit 77; }
+  IN_A_NETWORK_NAMESPACE=1 exec unshare -n "$BASH" "${BASH_SOURCE[0]}" "$@"
+fi
+
 group=$1 ssh_runner=$2 helpers=$3
 shift 3
 divisor=${SSH_TEST_DIVISOR:-1}
@@ -127,6 +135,7 @@ expect_numbers() {
 
 # --- run the group ---
 
+[ "$group" != vanish ] || { sshd_listen_on_all=yes; ip link set lo up; }
 case $group in usage | local) ;; *)
   [ -x "${SSHD:-/usr/sbin/sshd}" ] || { echo "skipped: no sshd (openssh-server)"; exit 77; }
   start_sshd "$dir" || exit 1
@@ -139,9 +148,12 @@ esac
 . "$here/cases/$group.sh" || exit 64
 mapfile -t cases < <(declare -F | sed -n "s/^declare -f \(${group}_.*\)/\1/p")
 [ $# -eq 0 ] || cases=("$@")
+# What all cases need is no case.
+if declare -F "${group}_set_up" > /dev/null; then "${group}_set_up"; cases=("${cases[@]/${group}_set_up/}"); fi
 [ "${#cases[@]}" -gt 0 ] || { echo "no such group: $group" >&2; exit 64; }
 : > "$dir/out"; : > "$dir/err"
 for current in "${cases[@]}"; do
+  [ -n "$current" ] || continue
   status=0 begin=${EPOCHREALTIME/[.,]/}
   "$current"
   echo "ok: $current ($(((${EPOCHREALTIME/[.,]/} - begin) / 1000)) ms)"

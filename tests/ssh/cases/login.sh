@@ -58,7 +58,7 @@ login_asks_on_the_terminal() {
   run_answering wrong "${options[@]}" --ask-password --host 127.0.0.1 -- hello
   expect_status 3
   cp "$dir/client_key" "$dir/asked_key"
-  ssh-keygen -q -p -P '' -N secret -f "$dir/asked_key" > /dev/null
+  ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/asked_key" > /dev/null
   key=$dir/asked_key way_in
   run_answering secret "${way[@]}" --ask-passphrase --host 127.0.0.1 --script 'echo hello'
   expect_status 0; expect_out '127.0.0.1: hello'
@@ -117,7 +117,7 @@ login_by_agent() {
   expect_status 3; expect_err_has 'tried nothing'
   # The private key is locked, but the agent has it.
   cp "$dir/client_key" "$dir/locked"; cp "$dir/client_key.pub" "$dir/locked.pub"
-  ssh-keygen -q -p -P '' -N secret -f "$dir/locked" > /dev/null
+  ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/locked" > /dev/null
   run_without_key --host 127.0.0.1 --identities-only --key "$dir/locked" --script 'echo hello'
   expect_status 0
   unset SSH_AUTH_SOCK
@@ -277,7 +277,7 @@ login_through_jump_hosts_that_fail() {
 
 login_to_a_jump_host_by_means_of_its_own() {
   local jump=$sshd_user@127.0.0.8:$sshd_port right
-  ssh-keygen -q -t ed25519 -N secret -f "$dir/jump_key"
+  ssh-keygen -q -a 1 -t ed25519 -N secret -f "$dir/jump_key"
   run_in --host 127.0.0.1 --jump "$jump" --jump-key "$dir/wrong_file" --script 'echo hello'
   expect_status 2; expect_err_has "$dir/wrong_file"
   echo secret > "$dir/jump_passphrase"
