@@ -79,10 +79,18 @@ run() {
   HOME=$dir "$ssh_runner" "$@" > "$dir/out" 2> "$dir/err" || status=$?
 }
 
-# The same with what it takes to get in: known_hosts=FILE or key=FILE before it replace the right ones.
+# The same with what it takes to get in: known_hosts=FILE, key=FILE or config=FILE before it replace the
+# right ones.
 way_in() {
   way=(--user "$sshd_user" --port "$sshd_port" --key "${key:-$dir/client_key}"
-    --known-hosts "${known_hosts:-$dir/known_hosts}" --config none)
+    --known-hosts "${known_hosts:-$dir/known_hosts}"
+    --config "${config:-none}")
+}
+# Leaves in `config` a configuration in which one host has little time to be connected to, so that a slow
+# machine has enough for the others.
+impatient_with() {  # HOST SECONDS
+  config=$dir/impatient
+  printf 'Host %s\n  ConnectTimeout %s\n' "$1" "$2" > "$config"
 }
 run_in() { way_in; run "${way[@]}" "$@"; }
 

@@ -18,7 +18,9 @@ vanish_set_up() {
 }
 
 vanish_before_the_connection() {
-  run_in --host 10.77.0.2,127.0.0.1 --connect-timeout 1s --script 'echo hello'
+  local config
+  impatient_with 10.77.0.2 1
+  run_in --host 10.77.0.2,127.0.0.1 --script 'echo hello'
   expect_status 4; expect_out '127.0.0.1: hello'
   expect_err_has '10.77.0.2: connect: time-out after 1 s'; expect_err_has 'firewall'
   run_in --host 127.0.0.1 --jump "$sshd_user@10.77.0.2:$sshd_port" --connect-timeout 1s --script 'echo hello'
