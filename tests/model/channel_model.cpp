@@ -4,6 +4,8 @@
 #include <memory>
 #include <optional>
 
+#include "chan/channel.hpp"
+#include "model/arena.hpp"
 #include "model/check.hpp"
 #include "weft/chan.hpp"
 #include "weft/select.hpp"
@@ -203,5 +205,97 @@ TEST_CASE("model: select, closed while it waits", "[model]") {
       if (w->b.send_until(1, soon) == chan_status::ok) ++w->n.sent[1];
     });
     s.at_end([w] { w->balance_both(); });
+  });
+}
+
+// ---- Closing against everything, and the last handle -------------------------------------------
+
+TEST_CASE("model: channel, two close it while one sends", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  m::check({.preemptions = 2}, [=](m::scenario& s) {
+    auto n = std::make_shared<counts>();
+    auto closes = std::make_shared<int>(0);
+    weft::chan<int> c(capacity);
+    for (int i = 0; i < 2; ++i) {
+      s.thread([=] {
+        try {
+          c.close();
+          ++*closes;
+        } catch (const weft::closed_channel&) {
+        }
+      });
+    }
+    s.thread([=] { sender(0)(c, *n); });
+    s.at_end([=] {
+      m::require(*closes == 1, "closed twice, or never");
+      balance(c, *n);
+    });
+  });
+}
+
+TEST_CASE("model: channel, closed against a time-out", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  run({.preemptions = 2}, capacity, impatient_receiver, closer);
+  run({.preemptions = 2}, capacity, impatient_sender(0), impatient_receiver, closer);
+}
+
+TEST_CASE("model: select, its send and its receive meet a close", "[model]") {
+  m::check({.preemptions = 2, .delayed_stores = 0}, [](m::scenario& s) {
+    auto w = std::make_shared<two_channels>(0);
+    s.thread([w] {
+      std::optional<int> v;
+      try {
+        w->chosen[0] = weft::select(weft::on_send(w->a, 0), weft::on_recv(w->b, v));
+        if (w->chosen[0] == 0) ++w->n.sent[0];
+        w->n.take(v);
+      } catch (const weft::closed_channel&) {
+        w->chosen[0] = 2;
+      }
+    });
+    s.thread([w] { w->a.close(); });
+    s.thread([w] { impatient_receiver(w->a, w->n); });
+    s.at_end([w] {
+      m::require(w->chosen[0] == 0 || w->chosen[0] == 2, "the select still waits");
+      w->balance_both();
+    });
+  });
+}
+
+// A receiver waits that has no handle of its own, while one partner sends and both handles go: the
+// channel is freed by whoever comes last, and nobody touches it after that.
+TEST_CASE("model: channel, the last handle goes beside a wait", "[model]") {
+  struct state {
+    weft::chan<int>* handles[2];
+    weft::detail::channel* channel;
+    m::atomic<bool> through{false};
+    counts n;
+    state() {
+      handles[0] = new weft::chan<int>(0);
+      handles[1] = new weft::chan<int>(*handles[0]);
+      channel = weft::detail::channel_access::core(*handles[0]);
+    }
+    void wait_until_it_waits() {
+      while (!through.load() && !channel->may_be_ready(weft::detail::direction::send)) m::spin();
+    }
+  };
+  m::check({.preemptions = 2}, [](m::scenario& s) {
+    auto w = std::make_shared<state>();
+    s.thread([=] {
+      std::optional<int> v;
+      weft::detail::receive_from(w->channel, &v, {soon.time_since_epoch().count()});
+      w->through.store(true);
+      w->n.take(v);
+    });
+    for (const int i : {0, 1}) {
+      s.thread([=] {
+        w->wait_until_it_waits();
+        if (i == 0 && w->handles[i]->try_send(0) == chan_status::ok) ++w->n.sent[0];
+        delete w->handles[i];
+      });
+    }
+    s.at_end([=] {
+      m::require(m::arena::is_freed(w->channel), "the channel is not freed");
+      m::require(w->n.sent == w->n.received, "lost, or delivered twice");
+    });
   });
 }

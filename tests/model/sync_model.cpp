@@ -71,16 +71,26 @@ TEST_CASE("model: a mutex excludes and is destroyed by the second to have it", "
   });
 }
 
-TEST_CASE("model: a mutex, three lock it", "[model]") {
-  m::check({.preemptions = 2}, [](m::scenario& s) {
-    auto w = std::make_shared<weft::mutex>();
-    auto inside = std::make_shared<int>(0);
-    for (int i = 0; i < 3; ++i) {
-      s.thread([=] {
-        const std::lock_guard guard(*w);
-        m::plain_access(inside.get());
-        m::require(++*inside == 1, "two are inside");
-        --*inside;
+// Three, so that one who was woken loses to who came later, and gets the mutex handed over.
+TEST_CASE("model: a mutex, three have it and the last destroys it", "[model]") {
+  struct state {
+    owned<weft::mutex> mutex;
+    int inside = 0;
+    int missing = 2;
+  };
+  m::check({.preemptions = 3, .delayed_stores = 0}, [](m::scenario& s) {
+    auto w = std::make_shared<state>();
+    w->mutex.object->lock();
+    s.thread([mutex = w->mutex.object] { mutex->unlock(); });
+    for (int i = 0; i < 2; ++i) {
+      s.thread([=, mutex = w->mutex.object] {
+        mutex->lock();
+        m::plain_access(&w->inside);
+        m::require(++w->inside == 1, "two are inside");
+        --w->inside;
+        const bool last = --w->missing == 0;
+        mutex->unlock();
+        if (last) w->mutex.destroy();
       });
     }
   });

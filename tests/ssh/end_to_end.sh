@@ -31,6 +31,14 @@ side_by_side() {
 }
 [[ ${WEFT_WORKERS:-} != *' '* ]] || side_by_side "$@"
 
+# Has the network for itself, as root.
+if [ "$1" = vanish ] && [ -z "${IN_A_NETWORK_NAMESPACE:-}" ]; then
+  PATH=$PATH:/sbin:/usr/sbin
+  [ "$(id -u)" -eq 0 ] && unshare -n ip link add card type veth peer name nobody 2> /dev/null ||
+    { echo "skipped: needs root, ip and veth"; exit 77; }
+  IN_A_NETWORK_NAMESPACE=1 exec unshare -n "$BASH" "${BASH_SOURCE[0]}" "$@"
+fi
+
 group=$1 ssh_runner=$2 helpers=$3
 shift 3
 divisor=${SSH_TEST_DIVISOR:-1}
@@ -71,10 +79,18 @@ run() {
   HOME=$dir "$ssh_runner" "$@" > "$dir/out" 2> "$dir/err" || status=$?
 }
 
-# The same with what it takes to get in: known_hosts=FILE or key=FILE before it replace the right ones.
+# The same with what it takes to get in: known_hosts=FILE, key=FILE or config=FILE before it replace the
+# right ones.
 way_in() {
   way=(--user "$sshd_user" --port "$sshd_port" --key "${key:-$dir/client_key}"
-    --known-hosts "${known_hosts:-$dir/known_hosts}" --config none)
+    --known-hosts "${known_hosts:-$dir/known_hosts}"
+    --config "${config:-none}")
+}
+# Leaves in `config` a configuration in which one host has little time to be connected to, so that a slow
+# machine has enough for the others.
+impatient_with() {  # HOST SECONDS
+  config=$dir/impatient
+  printf 'Host %s\n  ConnectTimeout %s\n' "$1" "$2" > "$config"
 }
 run_in() { way_in; run "${way[@]}" "$@"; }
 
@@ -127,6 +143,7 @@ expect_numbers() {
 
 # --- run the group ---
 
+[ "$group" != vanish ] || { sshd_listen_on_all=yes; ip link set lo up; }
 case $group in usage | local) ;; *)
   [ -x "${SSHD:-/usr/sbin/sshd}" ] || { echo "skipped: no sshd (openssh-server)"; exit 77; }
   start_sshd "$dir" || exit 1
@@ -139,9 +156,12 @@ esac
 . "$here/cases/$group.sh" || exit 64
 mapfile -t cases < <(declare -F | sed -n "s/^declare -f \(${group}_.*\)/\1/p")
 [ $# -eq 0 ] || cases=("$@")
+# What all cases need is no case.
+if declare -F "${group}_set_up" > /dev/null; then "${group}_set_up"; cases=("${cases[@]/${group}_set_up/}"); fi
 [ "${#cases[@]}" -gt 0 ] || { echo "no such group: $group" >&2; exit 64; }
 : > "$dir/out"; : > "$dir/err"
 for current in "${cases[@]}"; do
+  [ -n "$current" ] || continue
   status=0 begin=${EPOCHREALTIME/[.,]/}
   "$current"
   echo "ok: $current ($(((${EPOCHREALTIME/[.,]/} - begin) / 1000)) ms)"

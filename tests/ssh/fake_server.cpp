@@ -80,7 +80,7 @@ void serve(ssh_session session) {
       const int part = ssh_message_subtype(m);
       if (type == SSH_REQUEST_AUTH) {
         in = answer_login(session, m, has_key) || in;
-      } else if (in && type == SSH_REQUEST_CHANNEL_OPEN) {
+      } else if (in && type == SSH_REQUEST_CHANNEL_OPEN && part == SSH_CHANNEL_SESSION) {
         channel = ssh_message_channel_request_open_reply_accept(m);
       } else if (channel != nullptr && type == SSH_REQUEST_CHANNEL &&
                  part == SSH_CHANNEL_REQUEST_EXEC) {

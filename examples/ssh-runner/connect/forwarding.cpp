@@ -57,10 +57,12 @@ void write_target(link_ends& ends, const weft::chan<jump_message>& inbox, std::u
 }
 
 std::string reason(std::string error) {
-  // "Channel opening failure: channel 3 error (2) Connection refused"
+  // "Channel opening failure: channel 3 error (2) Connection refused", perhaps without the words: but
+  // an empty problem would be none.
   const auto at = error.find("error (");
   const auto end = at == std::string::npos ? at : error.find(") ", at);
-  return end == std::string::npos ? error : error.substr(end + 2);
+  if (end != std::string::npos && end + 2 < error.size()) return error.substr(end + 2);
+  return error.empty() ? "refused, without a reason" : error;
 }
 
 }  // namespace

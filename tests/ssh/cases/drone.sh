@@ -56,7 +56,7 @@ drone_proxy() {
 
 drone_passphrases_and_a_terminal() {
   cp "$dir/client_key" "$dir/drone_locked"
-  ssh-keygen -q -p -P '' -N secret -f "$dir/drone_locked" > /dev/null
+  ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/drone_locked" > /dev/null
   PLUGIN_HOST=127.0.0.1 PLUGIN_PORT=$sshd_port PLUGIN_USERNAME=$sshd_user PLUGIN_PASSPHRASE=secret \
     PLUGIN_KEY_PATH=$dir/drone_locked PLUGIN_REQUEST_PTY=true PLUGIN_SCRIPT='test -t 1 && echo terminal' \
     run_drone
@@ -78,7 +78,7 @@ drone_old_algorithms() {
 drone_proxy_by_means_of_its_own() {
   local right
   right=$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)
-  ssh-keygen -q -t ed25519 -N secret -f "$dir/proxy_key"
+  ssh-keygen -q -a 1 -t ed25519 -N secret -f "$dir/proxy_key"
   cat "$dir/proxy_key.pub" >> "$dir/authorized_keys"
   grep -F '[127.0.0.1]' "$dir/known_hosts" > "$dir/without_proxy"
   PLUGIN_HOST=127.0.0.1 PLUGIN_PORT=$sshd_port PLUGIN_USERNAME=$sshd_user PLUGIN_KEY_PATH=$dir/client_key \

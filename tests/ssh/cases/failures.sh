@@ -78,9 +78,11 @@ failures_of_a_command_that_writes_for_ever() {
 }
 
 failures_of_a_silent_host() {
-  run_in --host "127.0.0.1:$silent_port,127.0.0.2" --connect-timeout 2s --script 'echo hello'
+  local config
+  impatient_with 127.0.0.1 1
+  run_in --host "127.0.0.1:$silent_port,127.0.0.2" --script 'echo hello'
   expect_status 4; expect_out '127.0.0.2: hello'
-  expect_err_has '127.0.0.1: handshake: time-out after 2 s'
+  expect_err_has '127.0.0.1: handshake: time-out after 1 s'
 }
 
 failures_of_a_lost_connection() {

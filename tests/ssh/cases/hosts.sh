@@ -109,7 +109,7 @@ hosts_keys_default_files() {
 
 hosts_key_with_passphrase() {
   cp "$dir/client_key" "$dir/locked_key"
-  ssh-keygen -q -p -P '' -N secret -f "$dir/locked_key" > /dev/null
+  ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/locked_key" > /dev/null
   key=$dir/locked_key SSH_RUNNER_PASSPHRASE=secret run_in --host 127.0.0.1 --script 'echo hello'
   expect_status 0; expect_out '127.0.0.1: hello'
   echo secret > "$dir/passphrase"

@@ -62,7 +62,7 @@ usage_says_what_is_missing() {
 }
 
 usage_says_when_a_key_has_a_passphrase() {
-  ssh-keygen -q -t ed25519 -N secret -f "$dir/locked_key"
+  ssh-keygen -q -a 1 -t ed25519 -N secret -f "$dir/locked_key"
   run --host a --script true --key "$dir/locked_key"
   expect_status 2; expect_err_has "$dir/locked_key"; expect_err_has SSH_RUNNER_PASSPHRASE
 }
