@@ -37,7 +37,10 @@ engine::engine(const limits& l, const std::function<void(scenario&)>& make) : li
     mprotect(stacks_ + i * stack_bytes, guard_bytes, PROT_NONE);
   }
 }
-engine::~engine() { munmap(stacks_, most_threads * stack_bytes); }
+engine::~engine() {
+  restore_statics();
+  munmap(stacks_, most_threads * stack_bytes);
+}
 
 outcome engine::run() {
   outcome result;
@@ -74,10 +77,14 @@ outcome engine::run() {
   }
 }
 
-void engine::run_once() {
-  arena::begin();
+void engine::restore_statics() {
   for (const kept_value& k : statics_) *k.address = k.value;
   statics_.clear();
+}
+
+void engine::run_once() {
+  arena::begin();
+  restore_statics();
   threads_.clear();
   threads_.reserve(most_threads);
   end_ = nullptr;

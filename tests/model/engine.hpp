@@ -193,6 +193,7 @@ class engine {
   };
 
   void run_once();
+  void restore_statics();
   [[noreturn]] void leave();
   [[noreturn]] void cut_short();
   static void enter(context::transfer_t);

@@ -132,6 +132,7 @@ vector_clock engine::message_of(model_thread& t, std::memory_order order) {
 
 void engine::store(std::uint64_t* address, std::uint64_t value, std::memory_order order) {
   if (!is_inside()) {
+    if (!arena::contains(address)) keep_static(cells_[address], address);
     *address = value;
     return;
   }
@@ -200,6 +201,7 @@ std::uint64_t engine::peek(const std::uint64_t* address) {
 
 void engine::write_locked(std::uint64_t* address, std::uint64_t value, std::memory_order order) {
   if (!is_inside()) {
+    if (!arena::contains(address)) keep_static(cells_[address], address);
     *address = value;
     return;
   }

@@ -15,6 +15,7 @@ vanish_set_up() {
   for address in 10.77.0.2 10.77.0.3; do
     ip neigh add $address lladdr 02:00:00:00:00:02 dev card nud permanent
   done
+  echo "[10.77.0.3]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" >> "$dir/known_hosts"
 }
 
 vanish_before_the_connection() {
@@ -30,7 +31,6 @@ vanish_before_the_connection() {
 # The address goes away while its command runs, and the other host's goes on.
 vanish_in_the_middle() {
   ip addr add 10.77.0.3/32 dev lo
-  echo "[10.77.0.3]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" >> "$dir/known_hosts"
   run_in --host 10.77.0.3,127.0.0.1 --keep-alive 500ms --script '
     if [ "$SSH_RUNNER_HOST" = 10.77.0.3 ]; then
       echo $$ > "'"$dir"'/left_behind.vanished"; echo before; exec sleep 1000
