@@ -58,7 +58,7 @@ TEST_CASE("a channel is closed, and gone before its receivers run", "[chan][hand
 TEST_CASE("channels go while their receivers wake on other workers", "[chan][handles][close]") {
   // libtsan crashes if it is told of a channel whose memory is being freed, in some runs of this.
   constexpr std::size_t receivers = 6;
-  const int rounds = weft_test::under_valgrind ? 100 : 3000;
+  const int rounds = weft_test::under_valgrind || weft_test::moves_by_force() ? 100 : 3000;
   weft::run([&] {
     for (int i = 0; i < rounds; ++i) {
       auto c = lone<int>();

@@ -3,6 +3,8 @@
 // How much smaller a test has to be under a sanitizer or Valgrind, or where every switch moves.
 
 #include <cstddef>
+#include <cstdlib>
+#include <string_view>
 
 #if defined(__SANITIZE_THREAD__)
 #define WEFT_TEST_TSAN 1
@@ -33,6 +35,16 @@ namespace weft_test {
 inline constexpr bool under_tsan = WEFT_TEST_SLOW_FACTOR == 50;
 inline constexpr bool under_asan = WEFT_TEST_SLOW_FACTOR == 10;
 inline constexpr bool under_valgrind = WEFT_TEST_SLOW_FACTOR == 40;
+
+// Whether every switch moves: then each waits for another thread.
+inline bool moves_by_force() {
+#if defined(WEFT_FORCE_MIGRATION)
+  const char* text = std::getenv("WEFT_FORCE_MIGRATION");
+  return text == nullptr || std::string_view(text) != "0";
+#else
+  return false;
+#endif
+}
 
 // n, n/8 where every switch moves, n/10 under ASan, n/40 under Valgrind, n/50 under TSan; at least 1.
 constexpr std::size_t scaled(std::size_t n) {
