@@ -23,11 +23,19 @@ using weft_test::plain_pipe;
 
 namespace {
 
+void until(const std::function<bool()>& condition) {
+  while (!condition()) sched_yield();
+}
+
 // Keeps the thread of the goroutine that calls it, in one way or another.
 class keeper {
  public:
   explicit keeper(bool computes) : computes_(computes) {}
+  ~keeper() {
+    until([&] { return users_ == 0; });  // who has been released may not have returned yet
+  }
   void keep() {
+    ++users_;
     kept_ = true;
     if (!computes_) {
       gate_.block();
@@ -35,10 +43,13 @@ class keeper {
       while (!released_) {
       }
     }
+    --users_;
   }
   void release() {
+    ++users_;
     released_ = true;
     gate_.release();
+    --users_;
   }
   bool is_kept() const { return kept_; }
 
@@ -47,11 +58,8 @@ class keeper {
   plain_pipe gate_;
   std::atomic<bool> kept_ = false;
   std::atomic<bool> released_ = false;
+  std::atomic<int> users_ = 0;
 };
-
-void until(const std::function<bool()>& condition) {
-  while (!condition()) sched_yield();
-}
 
 }  // namespace
 
