@@ -1,7 +1,9 @@
 // ssh-runner: runs a script on many hosts at once. See README.md.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <iostream>
 #include <weft/weft.hpp>
 
@@ -27,7 +29,8 @@ void raise_descriptor_limit() {
 
 int status_of(const report& all, const settings& asked) {
   if (all.signal != 0) return 128 + all.signal;
-  if (!all.output_error.empty()) return 6;
+  const auto unkept = [](const result& r) { return !r.unkept.empty(); };
+  if (!all.output_error.empty() || std::ranges::any_of(all.results, unkept)) return 6;
   if (asked.ending.highest_status) return highest_exit_status(all.results);
   return std::max(exit_status(all.results), all.timed_out ? 4 : 0);
 }

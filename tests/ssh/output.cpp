@@ -1,8 +1,10 @@
 #include "output/host_output.hpp"
 
+#include <cerrno>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <system_error>
 
 #include "hosts/host_pattern.hpp"
 #include "output/board.hpp"
@@ -66,6 +68,47 @@ TEST_CASE("a bad format is told") {
   CHECK(check_prefix("{label}: ").empty());
   CHECK_FALSE(check_prefix("{nonsense}").empty());
   CHECK_FALSE(check_prefix("{label").empty());
+}
+
+TEST_CASE("names of files stay in their directory, one for each host") {
+  CHECK(file_name("web1", 0) == "web1");
+  CHECK(file_name("me@[::1]:2222", 0) == "me@[::1]:2222");
+  CHECK(file_name("../../x@web1", 0) == "..%2F..%2Fx@web1");
+  CHECK(file_name("..%2F..%2Fx@web1", 0) == "..%252F..%252Fx@web1");
+  CHECK(file_name("a\x1b\n\x7f", 0) == "a%1B%0A%7F");
+  const std::string longest(240, 'a');
+  CHECK(file_name(longest, 1) == longest);
+  CHECK(file_name(longest + 'b', 1).size() == 240);
+  CHECK(file_name(longest + 'b', 1) != file_name(longest + 'c', 11));
+  CHECK(file_name(longest + 'b', 1) != file_name(file_name(longest + 'b', 1), 2));
+}
+
+namespace {
+
+struct failing_recorder : recorder {
+  void line(stream, std::string_view) override {
+    throw std::system_error(ENOSPC, std::generic_category(), "full.out");
+  }
+};
+struct listing_recorder : recorder {
+  explicit listing_recorder(std::string& to) : list(to) {}
+  void line(stream, std::string_view text) override { list.append(text) += ';'; }
+  std::string& list;
+};
+
+}  // namespace
+
+TEST_CASE("what cannot be kept in one place is still kept in the others") {
+  std::string list;
+  std::vector<std::unique_ptr<recorder>> kept;
+  kept.push_back(std::make_unique<failing_recorder>());
+  kept.push_back(std::make_unique<listing_recorder>(list));
+  host_output output(nullptr, std::move(kept));
+  text_block block;
+  output.take(stream::out, "a\nb\nc", block);
+  output.finish(stream::out, block);
+  CHECK(list == "a;b;c;");
+  CHECK_THAT(output.problem(), contains("full.out: No space left on device"));
 }
 
 TEST_CASE("JSON has each line, whatever is in it") {

@@ -4,22 +4,31 @@
 
 namespace ssh_runner {
 
+// f(recorder) for each; one that fails is left out from then on.
+template <class F>
+void host_output::keep(F f) {
+  std::erase_if(kept_, [&](const std::unique_ptr<recorder>& r) {
+    try {
+      f(*r);
+      return false;
+    } catch (const std::system_error& error) {
+      problem_ = error.what();
+      return true;
+    }
+  });
+}
+
 template <class F>
 void host_output::with_line_sink(stream from, text_block& block, F f) {
   if (shown_) {
     block.where = shown_->shown_on(from);
     shown_->begin(from, std::chrono::system_clock::now());
   }
-  try {
-    f([&](std::string_view line) {
-      if (shown_) shown_->line(line, block.text);
-      for (const auto& r : kept_) r->line(from, line);
-    });
-    for (const auto& r : kept_) r->flush();
-  } catch (const std::system_error& error) {
-    problem_ = error.what();
-    kept_.clear();
-  }
+  f([&](std::string_view line) {
+    if (shown_) shown_->line(line, block.text);
+    keep([&](recorder& r) { r.line(from, line); });
+  });
+  keep([](recorder& r) { r.flush(); });
 }
 
 void host_output::take(stream from, std::string_view bytes, text_block& block) {
@@ -35,11 +44,7 @@ void host_output::ended(const result& r, text_block& block) {
     block.where = shown_->shown_on(stream::out);
     shown_->ended(r, block.text);
   }
-  try {
-    for (const auto& k : kept_) k->ended(r);
-  } catch (const std::system_error& error) {
-    problem_ = error.what();
-  }
+  keep([&](recorder& k) { k.ended(r); });
 }
 
 }  // namespace ssh_runner

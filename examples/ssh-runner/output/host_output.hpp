@@ -13,8 +13,10 @@ namespace ssh_runner {
 
 class host_output {
  public:
-  host_output(std::unique_ptr<renderer> shown, std::vector<std::unique_ptr<recorder>> kept)
-      : shown_(std::move(shown)), kept_(std::move(kept)) {}
+  // `problem`: what could not be kept from the beginning.
+  host_output(std::unique_ptr<renderer> shown, std::vector<std::unique_ptr<recorder>> kept,
+              std::string problem = {})
+      : shown_(std::move(shown)), kept_(std::move(kept)), problem_(std::move(problem)) {}
 
   // Appends what is to be shown of it to `block`, which gets its stream.
   void take(stream from, std::string_view bytes, text_block& block);
@@ -28,6 +30,8 @@ class host_output {
  private:
   template <class F>
   void with_line_sink(stream from, text_block& block, F f);
+  template <class F>
+  void keep(F f);
   line_splitter& splitter(stream from) { return from == stream::out ? out_ : err_; }
 
   std::unique_ptr<renderer> shown_;  // may be null

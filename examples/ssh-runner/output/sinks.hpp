@@ -43,7 +43,12 @@ std::unique_ptr<renderer> make_prefix_renderer(const planned_host&, std::size_t 
                                                const prefix_settings&);
 // An object for each line, and one at the end.
 std::unique_ptr<renderer> make_json_renderer(const planned_host&);
-// DIR/HOST.out and DIR/HOST.err. Throws std::system_error.
-std::unique_ptr<recorder> make_file_recorder(const planned_host&, const std::string& dir);
+// What stands for a host in the names of its files: its label, in which '/', '%' and control
+// characters are %2F and so on, and which ends in the host's index if it is too long. It names nothing
+// outside of a directory, and no two hosts have the same.
+std::string file_name(const std::string& label, std::size_t index);
+// DIR/HOST.out and DIR/HOST.err. Throws std::system_error that names the file, here and later.
+std::unique_ptr<recorder> make_file_recorder(const planned_host&, std::size_t index,
+                                             const std::string& dir);
 
 }  // namespace ssh_runner

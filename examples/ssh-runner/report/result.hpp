@@ -73,6 +73,7 @@ struct result {
   std::optional<int> exit_code;  // the remote command's; 128 + n when signal n ended it
   std::string signal;            // "TERM"
   std::string note;              // worth a line though nothing failed
+  std::string unkept;            // why some of its output is not where it was to be kept
   int attempts = 0;              // to connect
   std::chrono::nanoseconds connecting{}, running{};
 

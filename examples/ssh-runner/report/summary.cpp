@@ -72,6 +72,7 @@ void print_summary(std::ostream& out, const std::vector<result>& results,
     if (r.outcome != verdict::ok && r.outcome != verdict::not_run)
       lines.add(r.label, fmt::format("{}: {}", to_string(r.where), r.cause),
                 style.advice ? advice_for(r) : std::string());
+    if (!r.unkept.empty()) lines.add(r.label, "some of its output is not kept: " + r.unkept, {});
     if (!r.note.empty() && !style.only_failures) lines.add(r.label, r.note, {});
   }
   lines.print(out);

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <csignal>
 #include <random>
+#include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "run/local_command.hpp"
@@ -36,6 +38,40 @@ std::vector<int> not_ignored(std::initializer_list<int> numbers) {
   return result;
 }
 
+// A goroutine that runs as long as this lives. Its context tells it when that is over.
+class companion {
+ public:
+  template <class F>
+  explicit companion(F f) {
+    std::tie(over_, end_) = weft::with_cancel(weft::background());
+    goroutine_.go([f = std::move(f), over = over_] { f(over); });
+  }
+  companion(const companion&) = delete;
+  companion& operator=(const companion&) = delete;
+  ~companion() {
+    const weft::exit_guard finish;
+    end_();
+    goroutine_.wait();
+  }
+
+ private:
+  weft::context over_;
+  weft::cancel_function end_;
+  weft::wait_group goroutine_;
+};
+
+// A place of --fanout that was taken: given back however its holder ends.
+class place {
+ public:
+  explicit place(const weft::chan<void>& of) : of_(of) {}
+  place(const place&) = delete;
+  place& operator=(const place&) = delete;
+  ~place() { of_.try_recv(); }  // what was sent is there
+
+ private:
+  const weft::chan<void>& of_;
+};
+
 }  // namespace
 
 runner::runner(const settings& asked, const plan& planned)
@@ -50,27 +86,10 @@ runner::runner(const settings& asked, const plan& planned)
 report runner::run() {
   report all;
   for (const planned_host& host : plan_.hosts) all.results.emplace_back().label = host.label;
-  weft::wait_group watcher;  // waits for it in any case
-  auto [watching, stop_watching] = weft::with_cancel(weft::background());
-  watcher.go([this, ctx = watching] { watch(ctx); });
   {
-    weft::task_group hosts;
-    for (std::size_t i = 0; i < plan_.hosts.size() && !stop_.stopping(); ++i) {
-      // Waits for a place.
-      bool go_on = true;
-      weft::select(weft::on_send(places_), weft::on_done(stop_.soft(), [&] { go_on = false; }));
-      const auto most = asked_.run.max_failures;
-      if (!go_on || (most && failed_ >= *most)) break;
-      hosts.go([this, i, &r = all.results[i]] {
-        r = run_host(i);
-        note_end(r);
-        places_.recv();
-      });
-    }
-    hosts.wait();
+    const companion watcher([this](const weft::context& over) { watch(over); });
+    run_hosts(all.results);
   }
-  stop_watching();
-  watcher.wait();
   if (asked_.output.json) tell_not_run(all.results);
   if (asked_.output.fold) print_folded();
   all.output_error = printer_.finish();
@@ -81,6 +100,38 @@ report runner::run() {
   return all;
 }
 
+void runner::run_hosts(std::vector<result>& results) {
+  weft::task_group hosts;
+  for (std::size_t i = 0; i < plan_.hosts.size() && !stop_.stopping(); ++i) {
+    // Waits for a place.
+    bool go_on = true;
+    weft::select(weft::on_send(places_), weft::on_done(stop_.soft(), [&] { go_on = false; }));
+    const auto most = asked_.run.max_failures;
+    if (!go_on || (most && failed_ >= *most)) break;
+    hosts.go([this, i, &r = results[i]] {
+      const place held(places_);
+      try {
+        r = run_host(i);
+        note_end(r);
+      } catch (...) {  // an error of ours, which wait() rethrows
+        stop_.stop(verdict::stopped, "stopped by an internal error");
+        throw;
+      }
+    });
+  }
+  hosts.wait();
+}
+
+// Lines that are typed on the terminal, if we have one and it is ours to read.
+weft::recv_chan<std::string> runner::typed_lines(const weft::context& over) {
+  if (isatty(STDIN_FILENO) == 0 || tcgetpgrp(STDIN_FILENO) != getpgrp()) return {};
+  try {
+    return weft::lines(weft::file_descriptor::duplicate(STDIN_FILENO), over);
+  } catch (const std::system_error&) {  // no descriptor is left: then without
+    return {};
+  }
+}
+
 // Signals, and Enter on the terminal.
 void runner::watch(const weft::context& over) {
   const auto signals = weft::notify_signals({SIGUSR1});
@@ -88,10 +139,7 @@ void runner::watch(const weft::context& over) {
   for (const int number : not_ignored({SIGINT, SIGTERM, SIGHUP}))
     ending.push_back(weft::notify_signals({number}));
   ending.resize(3);  // the rest are nil channels
-  const bool at_terminal = isatty(STDIN_FILENO) != 0 && tcgetpgrp(STDIN_FILENO) == getpgrp();
-  weft::recv_chan<std::string> entered =
-      at_terminal ? weft::lines(weft::file_descriptor::duplicate(STDIN_FILENO), over)
-                  : weft::recv_chan<std::string>();
+  weft::recv_chan<std::string> entered = typed_lines(over);
   const auto end = [this](std::optional<int> number) {
     if (number) on_signal(*number);
   };
@@ -152,7 +200,7 @@ result runner::run_host(std::size_t index) {
   text_block last;
   output.ended(r, last);
   if (!last.text.empty()) printer_.input().send(std::move(last));
-  if (!output.problem().empty()) r.note = "its output could not be kept: " + output.problem();
+  r.unkept = output.problem();
   status.end(r.outcome != verdict::ok);
   return r;
 }
@@ -205,8 +253,13 @@ host_output runner::make_output(const planned_host& host, std::size_t index) {
     shown = make_prefix_renderer(host, index, asked.prefix);
   std::vector<std::unique_ptr<recorder>> kept;
   if (asked.fold) kept.push_back(folder_.recorder_for(host.label));
-  if (!asked.dir.empty()) kept.push_back(make_file_recorder(host, asked.dir));
-  return {std::move(shown), std::move(kept)};
+  std::string problem;
+  try {
+    if (!asked.dir.empty()) kept.push_back(make_file_recorder(host, index, asked.dir));
+  } catch (const std::system_error& error) {
+    problem = error.what();
+  }
+  return {std::move(shown), std::move(kept), std::move(problem)};
 }
 
 // Those that did run have told it themselves.

@@ -20,7 +20,7 @@ namespace ssh_runner {
 
 struct report {
   std::vector<result> results;  // in the order of the plan
-  std::string output_error;
+  std::string output_error;     // of our own stdout and stderr
   int signal = 0;               // that ended it
   bool timed_out = false;       // hosts were left out for want of time
 };
@@ -32,12 +32,14 @@ class runner {
   report run();
 
  private:
+  void run_hosts(std::vector<result>& results);
   result run_host(std::size_t index);
   std::unique_ptr<running_command> start(const planned_host& host, std::size_t index, result& r);
   bool wait_to_retry(int attempt);
   host_output make_output(const planned_host& host, std::size_t index);
   void note_end(const result& r);
   void watch(const weft::context& over);
+  static weft::recv_chan<std::string> typed_lines(const weft::context& over);
   void on_signal(int number);
   void tell_not_run(const std::vector<result>& results);
   void print_folded();

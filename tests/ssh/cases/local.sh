@@ -124,6 +124,32 @@ local_output_dir() {
   expect_status 6
 }
 
+local_output_dir_keeps_to_itself() {
+  mkdir -p "$dir/jail/kept"
+  run_here --host '../../x@web1,..@web1' --output-dir "$dir/jail/kept" --script 'echo "$SSH_RUNNER_HOST"'
+  expect_status 0
+  [ "$(find "$dir/jail" -type f -printf '%P ')" = 'kept/..%2F..%2Fx@web1.out kept/..@web1.out ' ] ||
+    [ "$(find "$dir/jail" -type f -printf '%P ')" = 'kept/..@web1.out kept/..%2F..%2Fx@web1.out ' ] ||
+    fail "other files: $(find "$dir/jail" -type f)"
+  [ "$(cat "$dir/jail/kept/..%2F..%2Fx@web1.out")" = '../../x@web1' ] || fail "not its own"
+  # Too long for a file's name, and the same for as long as that is.
+  local long
+  long=$(printf '%0300d' 0)
+  run_here --host "$long[1-3]" --output-dir "$dir/jail/kept" --script 'echo "$SSH_RUNNER_HOST"'
+  expect_status 0
+  [ "$(cat "$dir/jail/kept/$(printf '%0100d' 0)"* | sort | tr '\n' ' ')" = "${long}1 ${long}2 ${long}3 " ] ||
+    fail "not three files"
+}
+
+# One host's files cannot be written: that is said, also by the exit status, and the rest goes on.
+local_output_dir_that_cannot_be_written() {
+  mkdir -p "$dir/half/web2.out/taken"
+  run_here --host 'web[1-3]' --sync --quiet --fold --output-dir "$dir/half" --script 'echo out'
+  expect_status 6; expect_out $'--- web[1-3] (3 hosts)\nout'
+  expect_err_has "web2: some of its output is not kept: $dir/half/web2.out: Directory not empty"
+  [ "$(cat "$dir/half/web1.out" "$dir/half/web3.out")" = $'out\nout' ] || fail "not the others"
+}
+
 local_sudo_asks_on_the_terminal() {
   command -v script > /dev/null || return 0
   mkdir -p "$dir/asked"
