@@ -115,6 +115,23 @@ run_answering() {  # ANSWER ARGUMENT...
   exec 9>&-
 }
 
+# Starts the fake server in that mode; sets fake_port, and puts its host key into $dir/known_fake.
+start_fake() {  # MODE
+  : > "$dir/fake_port"
+  "$helpers/ssh_fake_server" "$dir/host_key" "$1" > "$dir/fake_port" 2> /dev/null &
+  in_background $!
+  until [ -s "$dir/fake_port" ]; do
+    kill -0 $! 2> /dev/null || fail "the fake server does not start"
+    sleep 0.02
+  done
+  read -r fake_port < "$dir/fake_port"
+  echo "[127.0.0.1]:$fake_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/known_fake"
+}
+run_fake() {
+  run --user me --port "$fake_port" --known-hosts "$dir/known_fake" --config none \
+    --host 127.0.0.1 "$@" -- hello
+}
+
 fail() {
   echo "FAILED: $current: $*" >&2
   { echo "--- status $status"; echo "--- stdout"; head -c 4000 "$dir/out"

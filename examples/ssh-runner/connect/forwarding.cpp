@@ -56,15 +56,6 @@ void write_target(link_ends& ends, const weft::chan<jump_message>& inbox, std::u
   ends.socket.close();
 }
 
-std::string reason(std::string error) {
-  // "Channel opening failure: channel 3 error (2) Connection refused", perhaps without the words: but
-  // an empty problem would be none.
-  const auto at = error.find("error (");
-  const auto end = at == std::string::npos ? at : error.find(") ", at);
-  if (end != std::string::npos && end + 2 < error.size()) return error.substr(end + 2);
-  return error.empty() ? "refused, without a reason" : error;
-}
-
 }  // namespace
 
 struct forwarding::link {
@@ -189,21 +180,21 @@ void forwarding::start(open_request&& request) {
   links_.emplace(added.id, std::move(l));
   ++opening_;
   if (rc == SSH_OK) opened(added);
-  if (rc == SSH_ERROR) refuse(added, reason(session_->error()));
+  if (rc == SSH_ERROR) refuse(added, session_->refusal());
 }
 
 // libssh calls nobody back when a channel is open; the call that opens it is to be repeated. It asks
 // the socket each time, so it is repeated only for those that look as if it had an effect.
 void forwarding::check_openings() {
   if (opening_ == 0) return;
-  const bool refused = ssh_get_error_code(session_->get()) == SSH_REQUEST_DENIED;
+  const bool refused = session_->refused();
   for (auto i = links_.begin(); i != links_.end();) {
     link& l = *(i++)->second;
     if (!l.opening) continue;
     if (ssh_channel_is_open(l.channel) != 0) {
       opened(l);
     } else if (refused) {
-      const std::string why = reason(session_->error());
+      const std::string why = session_->refusal();
       const int rc = ssh_channel_open_forward(l.channel, l.request.address.c_str(), l.request.port,
                                               "127.0.0.1", 0);
       if (rc == SSH_ERROR) refuse(l, why);

@@ -82,6 +82,15 @@ std::string session::error() const {
   return cause == "disconnected" ? "the server closed the connection" : cause;
 }
 
+// "Channel opening failure: channel 3 error (2) Connection refused", perhaps without the words.
+std::string session::refusal() const {
+  const std::string text = error();
+  const auto at = text.find("error (");
+  const auto end = at == std::string::npos ? at : text.find(") ", at);
+  if (end != std::string::npos && end + 2 < text.size()) return text.substr(end + 2);
+  return text.empty() ? "it gives no reason" : text;
+}
+
 int session::connect_further() {
   const mismatch_log log(mismatch_);
   forget_errno();

@@ -37,6 +37,10 @@ class session {
 
   ssh_session get() const { return session_.get(); }
   std::string error() const;
+  // Whether the last error was that the server does not want what it was asked for; what it says of a
+  // channel that it does not open.
+  bool refused() const { return ssh_get_error_code(session_.get()) == SSH_REQUEST_DENIED; }
+  std::string refusal() const;
   // To be called before libssh reads: what it says of a connection that ends is errno, which no
   // failure has set then.
   static void forget_errno() noexcept;

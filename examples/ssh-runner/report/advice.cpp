@@ -10,6 +10,8 @@ bool says(const result& r, std::string_view words) {
 std::string for_login(const result& r) {
   if (says(r, "Too many authentication failures"))
     return "name the key with --key, and with --identities-only no other of the agent's is tried";
+  if (says(r, "closed the connection") || says(r, "reset"))
+    return "the server's log may say why; perhaps it had enough of wrong keys (--identities-only)";
   if (says(r, "agent ")) return "see what `ssh-add -l` says, or name a key with --key";
   if (says(r, "tried nothing")) return "give a key with --key, a password, or start an agent";
   return "is it the right user (--user) and key (--key)? Is the key in the host's authorized_keys?";
@@ -25,7 +27,26 @@ std::string for_host_key(const result& r) {
   if (says(r, "fingerprint"))
     return "a host has a key of each type, with a fingerprint of its own: see `ssh-keyscan HOST | "
            "ssh-keygen -lf -`";
+  if (says(r, "cannot be kept")) return "the first file of --known-hosts must be one that can be written";
   return {};
+}
+
+std::string for_start(const result& r) {
+  if (says(r, "refuses a session"))
+    return "may the user only forward connections there (MaxSessions 0, restrict)?";
+  if (says(r, "refuses a terminal"))
+    return "are terminals forbidden there (PermitTTY, no-pty in authorized_keys)? Do without "
+           "--request-pty";
+  if (says(r, "refuses to run")) return "may the user start commands there?";
+  if (says(r, "closed the connection") || says(r, "reset"))
+    return "the server's log may say why: is the account locked or expired, or logged in too often?";
+  if (says(r, "sudo wants")) return {};
+  if (says(r, "sudo does not accept")) return "sudo wants the password of the user who logs in";
+  if (says(r, "exit status 127")) return "is the shell (--shell) there, and sudo if it was asked for?";
+  if (says(r, "did not begin"))
+    return "may the user start commands, by sudo if it was asked for, or does the server run something "
+           "else (a shell such as nologin, ForceCommand, command= in authorized_keys)?";
+  return "is the user's shell a usual one? May the user start commands?";
 }
 
 }  // namespace
@@ -40,17 +61,31 @@ std::string advice_for(const result& r) {
       if (r.cause.starts_with("jump host "))
         return "try the jump host as a host of its own (--host)";
       if (says(r, "refused")) return "is an SSH server running there, on that port (--port)?";
+      if (says(r, "unreachable") || says(r, "No route"))
+        return "is there a way to that network from here? With another kind of address (-4, -6)?";
       return late ? "is the host up? Does a firewall swallow the packets?" : "";
     case phase::handshake:
       if (says(r, "no match") || says(r, "kex"))
         return "the server knows older algorithms only: --insecure-algorithms offers them";
       if (says(r, "closed the connection"))
-        return "does it refuse this address, or so many at once (its MaxStartups)?";
-      return late ? "something accepts connections there and says nothing: is it an SSH server?" : "";
+        return "is it an SSH server? Does it refuse this address, or so many at once (MaxStartups)?";
+      return late ? "something accepts connections there and says nothing: is it an SSH server?"
+                  : "is it an SSH server, and on that port (--port)?";
     case phase::host_key: return for_host_key(r);
-    case phase::login: return late ? "" : for_login(r);
-    case phase::start: return "is the user's shell a usual one? May the user start commands?";
-    case phase::time_out: return "--command-timeout says how long it may take";
+    case phase::login:
+      return late ? "the server does not decide: does it wait for a service of its own, such as DNS "
+                    "or a directory of users?"
+                  : for_login(r);
+    case phase::start:
+      return late ? "it lets the user in and does nothing more: its log may say why" : for_start(r);
+    case phase::command:
+      return says(r, "connection lost") ? "did the host go down? Its command may still run" : "";
+    case phase::signal:
+      return r.signal == "KILL" ? "it may have been the kernel, for want of memory: see dmesg there"
+                                : "";
+    case phase::time_out:
+      return says(r, "the run took") ? "--timeout says how long all of it may take"
+                                     : "--command-timeout says how long it may take";
     default: return {};
   }
 }

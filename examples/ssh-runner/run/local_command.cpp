@@ -22,6 +22,7 @@ class process {
 
   void run(const weft::recv_chan<std::string>& orders);
 
+  weft::chan<void> begun;
   weft::chan<std::string> out, err;
   weft::chan<command_end> ended{1};
 
@@ -58,10 +59,12 @@ void process::read(weft::file_descriptor& from, const weft::chan<std::string>& t
     while (const std::size_t n = from.read(buffer, ctx_)) {
       const std::string_view bytes(reinterpret_cast<const char*>(buffer.data()), n);
       std::string text;
-      if (greets)
+      if (greets) {
         dialog_.read(bytes, text);
-      else
+        if (dialog_.has_greeted() && !begun.closed()) begun.close();
+      } else {
         text = bytes;
+      }
       if (!text.empty()) weft::select(weft::on_send(to, std::move(text)), weft::on_done(ctx_));
       if (greets) feed();
     }
@@ -117,6 +120,7 @@ std::unique_ptr<running_command> local_transport::start(const planned_host& host
   }
   auto p = std::make_unique<process>(std::move(what), std::move(shell));
   auto command = std::make_unique<running_command>();
+  command->begun = p->begun;
   command->out = p->out;
   command->err = p->err;
   command->ended = p->ended;

@@ -20,6 +20,8 @@ struct command_end {
 
 class running_command {
  public:
+  // Closed once the script has begun, before the output is. Never: something else was run.
+  weft::recv_chan<void> begun;
   // Pieces of output as they come. Closed at their ends.
   weft::recv_chan<std::string> out, err;
   // The command's end, which may come before that of its output; closed after all else.

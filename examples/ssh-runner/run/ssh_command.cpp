@@ -39,6 +39,7 @@ class pump {
 
   void run(const weft::recv_chan<std::string>& orders);
 
+  weft::chan<void> begun;
   weft::chan<std::string> out, err;
   weft::chan<command_end> ended{2};  // two may come, so that no send waits
 
@@ -130,9 +131,12 @@ void pump::start(const launch& what, attempt& a) {
   const auto open = [&] { return ssh_channel_open_session(channel_); };
   const auto terminal = [&] { return ssh_channel_request_pty_size(channel_, "xterm", 80, 24); };
   const auto exec = [&] { return ssh_channel_request_exec(channel_, what.command.c_str()); };
-  if (s.until_done(a, open) != SSH_OK) a.fail(s.error());
-  if (what.pty && s.until_done(a, terminal) != SSH_OK) a.fail("no terminal: " + s.error());
-  if (s.until_done(a, exec) != SSH_OK) a.fail(s.error());
+  if (s.until_done(a, open) != SSH_OK)
+    a.fail(s.refused() ? "the server refuses a session: " + s.refusal() : s.error());
+  if (what.pty && s.until_done(a, terminal) != SSH_OK)
+    a.fail(s.refused() ? "the server refuses a terminal" : s.error());
+  if (s.until_done(a, exec) != SSH_OK)
+    a.fail(s.refused() ? "the server refuses to run a command" : s.error());
 
   // An event pumps the socket whatever state the channel is in. The functions that read a channel
   // stop to look at the socket at the end of its output, and the exit status comes after that.
@@ -243,6 +247,7 @@ void pump::run(const weft::recv_chan<std::string>& orders) {
         work();
         if (std::exchange(writable_, false)) urgent_ = false;
       }
+      if (dialog_.has_greeted() && !begun.closed()) begun.close();
       if (!over_ && !alive_.check(room())) lose(alive_.problem());
       if (weft::clock::now() >= escalate_at_ || (awaits_pid_ && dialog_.pid())) signal_elsewhere();
       tell_end();
@@ -263,6 +268,7 @@ std::unique_ptr<running_command> start_ssh_command(std::unique_ptr<session> on, 
                                                    ssh_command_rules rules, attempt& a) {
   auto p = std::make_unique<pump>(std::move(on), std::move(what), std::move(rules), a);
   auto command = std::make_unique<running_command>();
+  command->begun = p->begun;
   command->out = p->out;
   command->err = p->err;
   command->ended = p->ended;

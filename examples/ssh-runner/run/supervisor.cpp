@@ -47,6 +47,7 @@ void supervisor::run(const time_settings& times, bool wait_for_output) {
     else
       select_once();
   }
+  check_begun();
   for (const stream where : {stream::out, stream::err}) {
     text_block last;
     output_.finish(where, last);
@@ -157,6 +158,19 @@ void supervisor::on_end(const std::optional<command_end>& end) {
                                      : "ended by signal " + end->signal + " (exit status " +
                                            std::to_string(*end->status) + ')');
   enter(stage::draining, never);
+}
+
+// A server may run something else than what it was asked to, and that may even succeed. The greeting
+// can come after the exit status, so this is known in the end only.
+void supervisor::check_begun() {
+  const bool ended_by_itself = result_.exit_code && (result_.outcome == verdict::ok ||
+                                                     result_.outcome == verdict::command_failed);
+  if (!ended_by_itself || command_.begun.closed()) return;
+  result_.fail(verdict::command_failed, phase::start,
+               "the script did not begin; " +
+                   (result_.signal.empty() ? "exit status " + std::to_string(*result_.exit_code)
+                                           : "ended by signal " + result_.signal));
+  result_.exit_code.reset();  // it is not the script's
 }
 
 }  // namespace ssh_runner

@@ -36,6 +36,7 @@ class supervisor {
   void on_stop();
   void on_bytes(stream where, const std::optional<std::string>& bytes);
   void on_end(const std::optional<command_end>& end);
+  void check_begun();
   void send(text_block block);
 
   running_command& command_;

@@ -64,14 +64,9 @@ drone_passphrases_and_a_terminal() {
 }
 
 drone_old_algorithms() {
-  "$helpers/ssh_fake_server" "$dir/host_key" old > "$dir/old_port" 2> /dev/null &
-  in_background $!
-  until [ -s "$dir/old_port" ]; do sleep 0.02; done
-  local port
-  port=$(cat "$dir/old_port")
-  echo "[127.0.0.1]:$port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/known_old"
-  INPUT_HOST=127.0.0.1 INPUT_PORT=$port INPUT_KEY_PATH=$dir/client_key INPUT_USE_INSECURE_CIPHER=true \
-    INPUT_SCRIPT=hello run --config none --known-hosts "$dir/known_old"
+  start_fake old
+  INPUT_HOST=127.0.0.1 INPUT_PORT=$fake_port INPUT_KEY_PATH=$dir/client_key INPUT_USE_INSECURE_CIPHER=true \
+    INPUT_SCRIPT=hello run --config none --known-hosts "$dir/known_fake"
   expect_status 0; expect_out '127.0.0.1: hello'
 }
 

@@ -2,6 +2,84 @@
 
 # --- failures: each is named, and the other hosts run to their end ---
 
+# --- before the script begins ---
+
+failures_of_another_protocol() {
+  start_fake web
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has '127.0.0.1: handshake: '; expect_err_has 'is it an SSH server'
+}
+
+failures_of_a_login_that_is_cut_off() {
+  start_fake rude
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has '127.0.0.1: login: the server closed the connection'
+  expect_err_has "the server's log may say why"
+}
+
+failures_of_a_refused_session() {
+  start_fake no-session
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has '127.0.0.1: start: the server refuses a session'
+  expect_err_has 'MaxSessions'
+}
+
+failures_of_a_refused_command() {
+  start_fake no-command
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has '127.0.0.1: start: the server refuses to run a command'
+  expect_err_has 'may the user start commands there?'
+}
+
+failures_of_a_connection_that_ends_after_the_login() {
+  start_fake leaving
+  run_fake --key "$dir/client_key"
+  expect_status 3; expect_err_has '127.0.0.1: start: the server closed the connection'
+  expect_err_has "the server's log may say why"
+}
+
+failures_of_a_server_that_only_lets_in() {
+  start_fake deaf
+  run_fake --key "$dir/client_key" --connect-timeout 3s
+  expect_status 4; expect_err_has '127.0.0.1: start: time-out after 3 s'
+  expect_err_has 'it lets the user in and does nothing more'
+}
+
+# A key that lets in with these restrictions only: $dir/restricted_key.
+restricted_key() {  # OPTIONS
+  rm -f "$dir"/restricted_key*
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/restricted_key"
+  echo "$1 $(cat "$dir/restricted_key.pub")" >> "$dir/authorized_keys"
+}
+
+failures_of_a_refused_terminal() {
+  restricted_key no-pty
+  key=$dir/restricted_key run_in --host 127.0.0.1 --request-pty --script 'echo hello'
+  expect_status 3; expect_err_has '127.0.0.1: start: the server refuses a terminal'
+  expect_err_has 'Do without --request-pty'
+  key=$dir/restricted_key run_in --host 127.0.0.1 --script 'echo hello'
+  expect_status 0
+}
+
+failures_of_a_server_that_runs_something_else() {
+  restricted_key 'command="echo forced"'
+  key=$dir/restricted_key run_in --host 127.0.0.1 --script "touch '$dir/it_ran'"
+  expect_status 1; expect_out '127.0.0.1: forced'; [ ! -e "$dir/it_ran" ] || fail "it ran"
+  expect_err_has '127.0.0.1: start: the script did not begin; exit status 0'
+  expect_err_has 'ForceCommand'
+  key=$dir/restricted_key run_in --host 127.0.0.1 --highest-status --json --script true
+  expect_status 255; expect_out_has '"phase":"start","exit_status":null'
+}
+
+failures_of_a_missing_shell() {
+  run_in --host 127.0.0.1,127.0.0.2 --shell /nonexistent/sh --script 'echo no'
+  expect_status 1; expect_out ''; expect_err_has '/nonexistent/sh'
+  expect_err_has '127.0.0.[1,2]: start: the script did not begin; exit status 127'
+  expect_err_has 'is the shell (--shell) there'
+}
+
+# --- the script ---
+
 failures_of_a_script() {
   run_in --host "$all_hosts" --script 'set -- $SSH_CONNECTION
   case $3 in
@@ -92,6 +170,7 @@ failures_of_a_lost_connection() {
     echo before
     [ $3 != 127.0.0.1 ] || { kill -KILL $PPID; exec sleep 1; }'
   expect_status 3; expect_err_has '127.0.0.1: command: connection lost'
+  expect_err_has 'may still run'
   expect_out_has '127.0.0.2: before'
 }
 

@@ -16,11 +16,20 @@ local_failures() {
   run_here --host 'web[1-3]' --script 'case $SSH_RUNNER_HOST in web2) exit 3;; web3) kill -KILL $$;; esac'
   expect_status 1
   expect_err_has 'web2: command: exit status 3'
-  expect_err_has 'web3: signal: ended by signal KILL (exit status 137)'
+  expect_err_has 'web3: signal: ended by signal KILL (exit status 137)'; expect_err_has dmesg
   run_here -S --host 'web[1-3]' --script 'test $SSH_RUNNER_HOST != web2 || exit 42'
   expect_status 42
   run --config none --highest-status --host "127.0.0.1:1" --script true
   expect_status 255
+}
+
+local_start_failures() {
+  run_here --host 'web[1-2]' --shell no-such-shell --script 'echo no'
+  expect_status 1; expect_out ''
+  expect_err_has 'web[1,2]: start: the script did not begin; exit status 127'
+  # It ends well, but it is no shell.
+  run_here --host web1 --shell true --script 'echo no'
+  expect_status 1; expect_err_has 'web1: start: the script did not begin; exit status 0'
 }
 
 local_time_out() {

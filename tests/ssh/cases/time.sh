@@ -35,6 +35,7 @@ time_out_of_all() {
     --script 'test "$SSH_RUNNER_HOST" = 127.0.0.1 || sleep 1000'
   expect_status 4; expect_err_has '1 ok'
   expect_err_has 'time-out: the run took more than 3 s; ended by TERM'
+  expect_err_has '--timeout says'; expect_err_lacks '--command-timeout says'
   run_in --host "127.0.0.1:$silent_port" --timeout 1s --script true
   expect_status 4; expect_err_has 'handshake: the run took more than 1 s'
 }

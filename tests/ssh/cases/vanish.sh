@@ -28,6 +28,12 @@ vanish_before_the_connection() {
   expect_status 4; expect_err_has '127.0.0.1: connect: jump host 10.77.0.2: '
 }
 
+vanish_without_a_way_there() {
+  run_in --host 198.51.100.1,127.0.0.1 --script 'echo hello'
+  expect_status 3; expect_out '127.0.0.1: hello'
+  expect_err_has '198.51.100.1: connect: Network is unreachable'; expect_err_has 'is there a way'
+}
+
 # The address goes away while its command runs, and the other host's goes on.
 vanish_in_the_middle() {
   ip addr add 10.77.0.3/32 dev lo
