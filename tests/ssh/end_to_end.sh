@@ -94,25 +94,43 @@ impatient_with() {  # HOST SECONDS
 }
 run_in() { way_in; run "${way[@]}" "$@"; }
 
-# The same on a terminal of its own, where each question gets this answer.
-run_answering() {  # ANSWER ARGUMENT...
-  local answer=$1 asker
-  shift
+# Waits for the text in the file, but for no more than a minute and not when the process has ended.
+await() {  # FILE TEXT [PROCESS]
+  local tries=0
+  until grep -qF -- "$2" "$1" 2> /dev/null; do
+    [ -z "${3:-}" ] || kill -0 "$3" 2> /dev/null || return 1
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 1200 ] || return 1
+  done
+}
+
+# The same on a terminal of its own, in the background; what is written to descriptor 9 is typed there.
+# Stdout and stderr are files as ever. Sets typist.
+begin_typing() {  # ARGUMENT...
   rm -f "$dir/typed" "$dir/terminal"
   mkfifo "$dir/typed"
   # shellcheck disable=SC2094 # what is read there is written here
   HOME=$dir script -qefc "$(printf '%q ' "$ssh_runner" "$@") > $dir/out 2> $dir/err" \
     "$dir/terminal" < "$dir/typed" > /dev/null &
-  asker=$!
+  typist=$!
+  background+=("$typist")
   exec 9> "$dir/typed"
+}
+end_typing() {
+  status=0
+  wait "$typist" || status=$?
+  exec 9>&-
+}
+# All of that, where the first question gets this answer.
+run_answering() {  # ANSWER ARGUMENT...
+  local answer=$1
+  shift
+  begin_typing "$@"
   until grep -q ': $' "$dir/terminal" 2> /dev/null; do
-    kill -0 $asker 2> /dev/null || break
+    kill -0 "$typist" 2> /dev/null || break
     sleep 0.02
   done
   echo "$answer" >&9
-  status=0
-  wait $asker || status=$?
-  exec 9>&-
+  end_typing
 }
 
 # Starts the fake server in that mode; sets fake_port, and puts its host key into $dir/known_fake.

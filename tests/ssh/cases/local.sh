@@ -178,22 +178,51 @@ local_quiet() {
   expect_status 1; expect_err_has 'exit status 3'
 }
 
-local_without_progress() {
-  command -v script > /dev/null || return 0
-  local asked
-  for asked in --progress --no-progress; do
-    script -qefc "HOME=$dir $ssh_runner --config none --transport local --host web1 $asked --script 'sleep 0.5'" \
-      "$dir/terminal" < /dev/null > /dev/null
-    grep -q '0 of 1 done' "$dir/terminal"
-    [ $? -eq "$([ $asked = --progress ] && echo 0 || echo 1)" ] || fail "$asked"
-  done
+# A script that waits for this text in a file and then writes "out".
+waits_for() {  # TEXT FILE TRIES
+  printf 'i=0; until grep -qF -- "%s" "%s" || [ $i -eq %s ]; do sleep 0.1; i=$((i + 1)); done; echo out' "$@"
 }
 
 local_progress() {
-  run_here --host 'web[1-2]' --progress --script 'sleep 0.7; echo out'
+  run_here --host 'web[1-2]' --progress \
+    --script "$(waits_for '0 of 2 done, 0 failed, 2 running: web[1,2]' "$dir/err" 600)"
   expect_status 0; expect_err_has '0 of 2 done, 0 failed, 2 running: web[1,2]'
   grep -q '^ssh-runner: 2 hosts' "$dir/err" || grep -q $'\033\\[Kssh-runner: 2 hosts' "$dir/err" ||
     fail "the line is not taken away"
+}
+
+local_progress_on_a_terminal() {
+  command -v script > /dev/null || return 0
+  local asked tries
+  for asked in '' --progress --no-progress; do
+    # There is nothing to wait for where no line is to come.
+    tries=600; [ "$asked" != --no-progress ] || tries=8
+    waits_for '0 of 1 done' "$dir/terminal" $tries > "$dir/waits.sh"
+    rm -f "$dir/terminal"
+    HOME=$dir script -qefc "$ssh_runner --config none --transport local --host web1 --color never \
+      $asked --script-file $dir/waits.sh" "$dir/terminal" < /dev/null > /dev/null
+    cp "$dir/terminal" "$dir/out"
+    if [ "$asked" = --no-progress ]; then
+      ! grep -q '0 of 1 done' "$dir/terminal" || fail "there is a line"
+    else
+      grep -q '0 of 1 done, 0 failed, 1 running: web1' "$dir/terminal" || fail "no line: $asked"
+      # It goes before anything else is written.
+      grep -q $'\r\033\\[Kweb1: out' "$dir/terminal" || fail "the line is not taken away: $asked"
+    fi
+  done
+}
+
+local_enter_shows_where_hosts_are() {
+  command -v script > /dev/null || return 0
+  begin_typing --config none --transport local --host 'web[1-3]' --fanout 2 \
+    --script "echo begun; until [ -e '$dir/go_on' ]; do sleep 0.05; done"
+  await "$dir/out" 'web1: begun' && await "$dir/out" 'web2: begun' || fail "the hosts do not begin"
+  echo >&9
+  await "$dir/err" '0 of 3 done, 0 failed, 2 running, 1 waiting' || fail "Enter shows nothing"
+  : > "$dir/go_on"
+  end_typing
+  rm "$dir/go_on"
+  expect_status 0; expect_err_has 'ssh-runner:   command: web[1,2] (for up to'; expect_err_has '3 ok'
 }
 
 local_dry_run() {
@@ -216,15 +245,29 @@ local_debug_shows_no_secret() {
 # --- a slow reader ---
 
 local_memory_does_not_grow_with_a_slow_reader() {
-  # 200 MB are written; the reader takes none of it for a while.
+  # 200 MB are to be written; the reader takes none of it before all stand still.
   [ "$divisor" -eq 1 ] || return 0  # a sanitizer's memory is its own
-  command -v pgrep > /dev/null || return 0
+  rm -f "$dir/slow" "$dir"/writer.*
+  mkfifo "$dir/slow"
   HOME=$dir "$ssh_runner" --config none --transport local --host 'web[1-4]' \
-    --script 'yes "$(printf %099d 0)" | head -n 500000' 2> "$dir/err" | {
-    sleep 2
-    cat "/proc/$(pgrep -n -P $$ ssh-runner)/status" > "$dir/memory"
-    wc -l > "$dir/lines"
-  }
+    --script "echo \$\$ > '$dir/writer.'\$SSH_RUNNER_HOST; exec seq -f %098.0f 500000" \
+    > "$dir/slow" 2> "$dir/err" &
+  local pid=$! read=0 before=-1 still=0
+  exec 8< "$dir/slow"
+  # Ten looks in a row at which nothing more was read; or all is read, which is too much.
+  until [ $still -eq 10 ]; do
+    sleep 0.05
+    before=$read
+    read=$(sed -n 's/^rchar: //p' "/proc/$pid/io") || break
+    [ "$read" -eq "$before" ] && [ "$(find "$dir" -name 'writer.*' -size +0 | wc -l)" -eq 4 ] &&
+      still=$((still + 1)) || still=0
+    [ "$read" -lt 200000000 ] || break
+  done
+  cp "/proc/$pid/status" "$dir/memory"
+  wc -l <&8 > "$dir/lines"
+  exec 8<&-
+  status=0; wait $pid || status=$?
+  expect_status 0
   [ "$(cat "$dir/lines")" -eq 2000000 ] || fail "lines are missing"
   local peak
   peak=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "$dir/memory")

@@ -40,9 +40,10 @@ time_out_of_all() {
   expect_status 4; expect_err_has 'handshake: the run took more than 1 s'
 }
 
-# Runs it in the background with a signal once all hosts have begun.
+# Runs it in the background, with signals once two hosts have begun: each when the one before has had
+# its effect.
 stop_with() {  # SIGNALS SCRIPT [OPTION...]
-  local signals=$1 script=$2 pid signal
+  local signals=$1 script=$2 pid signal effect=
   shift 2
   way_in
   rm -f "$dir"/begun.*
@@ -54,7 +55,11 @@ stop_with() {  # SIGNALS SCRIPT [OPTION...]
   until [ "$(find "$dir" -name 'begun.*' -size +0 | wc -l)" -eq 2 ]; do
     sleep 0.05; tries=$((tries + 1)); [ $tries -lt 600 ] || fail "the hosts do not begin"
   done
-  for signal in $signals; do kill "-$signal" $pid; sleep 0.3; done
+  for signal in $signals; do
+    [ -z "$effect" ] || await "$dir/err" "$effect" $pid || fail "SIG$signal comes too late"
+    kill "-$signal" $pid
+    [ "$signal" = USR1 ] && effect='0 of 2 done' || effect="SIG$signal: ending the commands"
+  done
   status=0
   wait $pid || status=$?
   local file
