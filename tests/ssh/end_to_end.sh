@@ -45,7 +45,8 @@ divisor=${SSH_TEST_DIVISOR:-1}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=../../examples/ssh-runner/throwaway-sshd.sh
 . "$here/../../examples/ssh-runner/throwaway-sshd.sh"
-unset SSH_RUNNER_PASSWORD SSH_RUNNER_PASSPHRASE SSH_RUNNER_KEY SSH_RUNNER_INVENTORY SSH_AUTH_SOCK
+unset SSH_RUNNER_{,JUMP_}{PASSWORD,PASSPHRASE,KEY} SSH_RUNNER_SUDO_PASSWORD SSH_RUNNER_INVENTORY \
+  SSH_AUTH_SOCK NO_COLOR
 
 dir=$(mktemp -d)
 background=()  # processes to end with this script

@@ -11,9 +11,13 @@ hosts_eight_at_once() {
 }
 
 hosts_two_at_a_time() {
-  run_in --host "$all_hosts" --fanout 2 --script 'echo hello'
+  rm -f "$dir/running"
+  run_in --host "$all_hosts" --fanout 2 --script '
+    echo +1 >> "'"$dir"'/running"; echo hello; sleep 0.1; echo -1 >> "'"$dir"'/running"'
   expect_status 0; expect_err_has '8 ok'
   [ "$(sort -u "$dir/out" | grep -c ': hello$')" -eq 8 ] || fail "not 8 hosts"
+  awk '{ n += $1; if (n > 2) exit 1 } END { if (NR != 16) exit 1 }' "$dir/running" ||
+    fail "more than two at a time"
 }
 
 hosts_from_a_file_and_options() {
@@ -80,6 +84,8 @@ hosts_by_name() {
 hosts_of_one_kind_of_address() {
   run_in -4 --host 127.0.0.1 --script 'echo hello'
   expect_status 0; expect_out '127.0.0.1: hello'
+  run_in -4 --host ::1 --script 'echo hello'
+  expect_status 3; expect_err_has '[::1]: resolve: it has no address of that kind'
   run_in -6 --host 127.0.0.1 --script 'echo hello'
   expect_status 3; expect_err_has '127.0.0.1: resolve: it has no address of that kind'
 }

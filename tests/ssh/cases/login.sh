@@ -193,6 +193,16 @@ login_with_chosen_algorithms() {
   expect_status 0
   run_in --ciphers rot13 --host 127.0.0.1 --script 'echo hello'
   expect_status 2; expect_err_has '--ciphers'; expect_err_has rot13
+  # They are used, and not only looked at: this server takes one of each kind.
+  start_fake narrow
+  run_fake --key "$dir/client_key" --ciphers aes256-ctr --kex ecdh-sha2-nistp256 --macs hmac-sha2-512
+  expect_status 0; expect_out '127.0.0.1: hello'
+  local option
+  for option in '--ciphers aes128-ctr' '--kex curve25519-sha256' '--macs hmac-sha2-256'; do
+    # shellcheck disable=SC2086 # two words
+    run_fake --key "$dir/client_key" $option
+    expect_status 3; expect_err_has '127.0.0.1: handshake: kex error : no match'
+  done
 }
 
 # --- through jump hosts ---
@@ -281,12 +291,26 @@ login_to_a_jump_host_by_means_of_its_own() {
   expect_status 0
   run_in "${options[@]}" --jump-fingerprint SHA256:wrong
   expect_status 5; expect_err_has 'jump host 127.0.0.8: host key: '
+  run_in --host 127.0.0.1 -J "$jump" --script 'echo hello' --jump-key "$dir/jump_key"
+  expect_status 2; expect_err_has "$dir/jump_key"
+  SSH_RUNNER_JUMP_PASSPHRASE=secret run_in --host 127.0.0.1 -J "$jump" --script 'echo hello' \
+    --jump-key "$dir/jump_key"
+  expect_status 0
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/jump_text"
+  SSH_RUNNER_JUMP_KEY=$(cat "$dir/jump_text") run_in --host 127.0.0.1 -J "$jump" --script 'echo hello'
+  expect_status 3; expect_err_has 'jump host 127.0.0.8: login: refused'
+  cat "$dir/jump_text.pub" >> "$dir/authorized_keys"
+  SSH_RUNNER_JUMP_KEY=$(cat "$dir/jump_text") run_in --host 127.0.0.1 -J "$jump" --script 'echo hello'
+  expect_status 0
   # The fake server lets in, but connects to nothing, and gives no reason.
   start_fake password
   cat "$dir/known_fake" >> "$dir/only_one"
   echo secret > "$dir/jump_password"
   known_hosts="$dir/only_one" run_in --host 127.0.0.1 --jump "me@127.0.0.1:$fake_port" \
     --jump-password-file "$dir/jump_password" --script 'echo hello'
+  expect_status 3; expect_err_has '127.0.0.1: connect: the jump host says: '
+  known_hosts="$dir/only_one" SSH_RUNNER_JUMP_PASSWORD=secret run_in --host 127.0.0.1 \
+    --jump "me@127.0.0.1:$fake_port" --script 'echo hello'
   expect_status 3; expect_err_has '127.0.0.1: connect: the jump host says: '
   echo wrong > "$dir/jump_password"
   known_hosts="$dir/only_one" run_in --host 127.0.0.1 --jump "me@127.0.0.1:$fake_port" \

@@ -30,6 +30,19 @@ time_out_of_a_command_that_ignores_term() {
   expect_gone
 }
 
+# It wants a second to end, and gets less: KILL comes before.
+time_between_term_and_kill() {
+  rm -f "$dir/in_time"
+  run_in --host 127.0.0.1 --command-timeout 1s --kill-after 100ms --script "
+    trap 'sleep 1; : > $dir/in_time; exit 9' TERM
+    sleep 1000 & wait; sleep 1000"
+  expect_status 4; expect_err_has 'ended by KILL'; [ ! -e "$dir/in_time" ] || fail "it had its time"
+  run_in --host 127.0.0.1 --command-timeout 1s --kill-after 60s --script "
+    trap 'sleep 3; : > $dir/in_time; exit 9' TERM
+    sleep 1000 & wait; sleep 1000"
+  expect_status 4; expect_err_has 'ended by TERM'; [ -e "$dir/in_time" ] || fail "it had no time"
+}
+
 time_out_of_all() {
   run_in --host '127.0.0.[1-3]' --fanout 2 --timeout 3s \
     --script 'test "$SSH_RUNNER_HOST" = 127.0.0.1 || sleep 1000'
@@ -117,6 +130,9 @@ time_begins_no_more_after_some_failures() {
 time_tries_again_to_connect() {
   run_in --host "127.0.0.1:$refused_port" --retries 2 --retry-delay 10ms --script true
   expect_status 3; expect_err_has 'Connection refused (attempt 3)'
+  # The run ends before the second attempt is due.
+  run_in --host "127.0.0.1:$refused_port" --retries 2 --retry-delay 60s --timeout 3s --script true
+  expect_status 3; expect_err_has 'Connection refused'; expect_err_lacks attempt
   ssh-keygen -q -t ed25519 -N '' -f "$dir/no_way_in"
   key=$dir/no_way_in run_in --host 127.0.0.1 --retries 2 --retry-delay 60s --script true
   expect_status 3; expect_err_has 'login: refused'; expect_err_lacks attempt
