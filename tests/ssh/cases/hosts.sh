@@ -20,6 +20,21 @@ hosts_two_at_a_time() {
     fail "more than two at a time"
 }
 
+# As the server sees it, which lets nobody in before more are through with the handshake than may be.
+hosts_shake_hands_so_many_at_a_time() {
+  local workers=${WEFT_WORKERS:-2} bound most
+  [ "$workers" -le 2 ] || workers=2  # or there would have to be many hosts
+  bound=$((16 * workers))
+  start_fake "crowded:$bound"
+  WEFT_WORKERS=$workers run --port "$fake_port" --known-hosts "$dir/known_fake" --config none \
+    --key "$dir/client_key" --host 'u[01-80]@127.0.0.1' -- hello
+  expect_status 0; expect_err_has '80 ok'
+  most=$(tail -n 1 "$dir/fake_port")
+  [ "$most" -gt 1 ] || fail "one after the other"
+  # Under a sanitizer an answer may take so long that its place is given to another.
+  [ "$most" -le "$bound" ] || [ "$divisor" -gt 1 ] || fail "$most at a time"
+}
+
 hosts_from_a_file_and_options() {
   printf '# ours\n127.0.0.1\n\n%s@127.0.0.2:%s # with all\n' "$sshd_user" "$sshd_port" > "$dir/hosts"
   run_in --hosts-file "$dir/hosts" --host 127.0.0.3 --host 127.0.0.4,127.0.0.1 --script 'echo hello'
