@@ -25,5 +25,23 @@ if tty=$(getent group tty | cut -d : -f 3) && [ -n "$tty" ]; then
   mount -t devpts -o "newinstance,gid=$tty,mode=620,ptmxmode=666" devpts /dev/pts
   mount --bind /dev/pts/ptmx /dev/ptmx
 fi
+# With sudo: the user may be root by a password, daemon without one. What sudo notes stays in here.
+password=
+if command -v sudo > /dev/null && [ -e /etc/shadow ]; then
+  password=geheim
+  # shellcheck disable=SC2016 # perl's
+  { echo 'root:*:19000:0:99999:7:::'
+    echo "$name:$(perl -e 'print crypt($ARGV[0], q($6$weft$))' "$password"):19000:0:99999:7:::"
+  } > "$home/shadow"
+  { echo 'Defaults use_pty, !mail_badpass, !mail_no_user, !mail_no_host, !mail_no_perms'
+    echo "$name ALL = (root) PASSWD: ALL, (daemon) NOPASSWD: ALL"; } > "$home/sudoers"
+  chmod 0600 "$home/shadow"
+  chmod 0440 "$home/sudoers"
+  mount --bind "$home/shadow" /etc/shadow
+  mount --bind "$home/sudoers" /etc/sudoers
+  mkdir -p /run/sudo
+  for place in /run/sudo /var/lib/sudo; do mount -t tmpfs -o mode=0711 tmpfs "$place"; done
+fi
 chown $id:$id "$home"
+export ORDINARY_USER_PASSWORD=$password
 exec setpriv --reuid=$id --regid=$id --clear-groups env HOME="$home" TMPDIR="$home" "$@"

@@ -39,6 +39,10 @@ if [ "$1" = vanish ] && [ -z "${IN_A_NETWORK_NAMESPACE:-}" ]; then
   IN_A_NETWORK_NAMESPACE=1 exec unshare -n "$BASH" "${BASH_SOURCE[0]}" "$@"
 fi
 
+if [ "$1" = sudo ] && [ -z "${ORDINARY_USER_PASSWORD:-}" ]; then
+  echo "skipped: needs sudo, and a user that as_ordinary_user.sh makes"; exit 77
+fi
+
 group=$1 ssh_runner=$2 helpers=$3
 shift 3
 divisor=${SSH_TEST_DIVISOR:-1}
