@@ -53,7 +53,7 @@ int checked_main(int argc, char** argv) {
   // libssh's deepest call takes 22 KiB of stack here; there is room for other builds of it.
   const report all =
       weft::run({.stack_size = 256 << 10}, [&] { return runner(*asked, planned).run(); });
-  print_summary(std::cerr, all.results, weft::clock::now() - begin, {asked->output.quiet, true});
+  print_summary(std::cerr, all.results, weft::clock::now() - begin, asked->output.quiet);
   if (!all.output_error.empty())
     std::cerr << "ssh-runner: some output is lost: " << all.output_error << '\n';
   if (!asked->ending.failed_file.empty())

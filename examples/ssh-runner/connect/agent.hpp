@@ -43,7 +43,7 @@ class agent {
 // Which of them may be tried there, those that stand in `login` first; but not those whose private
 // key `login` has itself.
 std::vector<agent::identity> usable_identities(const std::vector<agent::identity>& all,
-                                    const credentials& login);
+                                               const credentials& login);
 
 // libssh's code for agents blocks its thread while it waits for an answer. So it talks to one end of
 // a socket pair, on a thread for blocking calls; a goroutine at the other end answers for the agent:

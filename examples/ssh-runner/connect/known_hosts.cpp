@@ -6,15 +6,11 @@
 #include <set>
 #include <sstream>
 
+#include "hosts/host_pattern.hpp"
+#include "text/lower.hpp"
+
 namespace ssh_runner {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
 
 std::vector<std::string> names_of(const std::string& hosts) {
   std::vector<std::string> names;
@@ -23,23 +19,11 @@ std::vector<std::string> names_of(const std::string& hosts) {
   return names;
 }
 
-// '*' stands for any number of characters, '?' for one.
-bool matches(std::string_view pattern, std::string_view name) {
-  if (pattern.empty()) return name.empty();
-  if (pattern.front() == '*') {
-    for (std::size_t skipped = 0; skipped <= name.size(); ++skipped)
-      if (matches(pattern.substr(1), name.substr(skipped))) return true;
-    return false;
-  }
-  if (name.empty() || (pattern.front() != '?' && pattern.front() != name.front())) return false;
-  return matches(pattern.substr(1), name.substr(1));
-}
-
 bool matches_list(const std::string& hosts, const std::string& name) {
   bool found = false;
   for (const std::string& pattern : names_of(hosts)) {
     const bool negated = pattern.starts_with('!');
-    if (!matches(std::string_view(pattern).substr(negated ? 1 : 0), name)) continue;
+    if (!matches_glob(std::string_view(pattern).substr(negated ? 1 : 0), name)) continue;
     if (negated) return false;
     found = true;
   }

@@ -62,7 +62,8 @@ void login::run() {
   // Asking without any proof is how a client learns what the server takes; a key's refusal says it,
   // too.
   const auto whole = [](const shared_key& key) { return static_cast<bool>(key->key); };
-  if (std::ranges::none_of(with_.keys, whole) && ask([this] { return ssh_userauth_none(session_.get(), nullptr); }) == answer::in) return;
+  const auto ask_for_nothing = [this] { return ssh_userauth_none(session_.get(), nullptr); };
+  if (std::ranges::none_of(with_.keys, whole) && ask(ask_for_nothing) == answer::in) return;
   if (try_keys() || try_agent() || try_password() || try_questions()) return;
   std::string why = partly_ ? "one proof is not enough for the server" : "refused";
   why += "; tried " + (tried_.empty() ? "nothing" : tried_) + "; the server takes " +

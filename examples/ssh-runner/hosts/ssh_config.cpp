@@ -8,18 +8,12 @@
 #include <memory>
 
 #include "hosts/host_pattern.hpp"
+#include "text/lower.hpp"
 
 namespace ssh_runner {
 namespace {
 
 constexpr std::size_t deepest_include = 16;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
 
 // Words with blanks between them, after the keyword also '='; quotes keep blanks in a word; an
 // unquoted '#' ends the line.

@@ -29,7 +29,7 @@ struct host_key_rule {
   std::string name;         // in known_hosts
   std::string fingerprint;  // "SHA256:…": this key and no other, known_hosts does not matter
   std::shared_ptr<const known_hosts> known;
-  std::string new_keys_go_to;  // the file for accept-new
+  std::string new_keys_go_to;  // the file for accept-new; empty: none
 };
 
 struct endpoint {

@@ -229,7 +229,7 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
       files.insert(files.end(), global.begin(), global.end());
   }
   rule.known = read_known_hosts(files);
-  rule.new_keys_go_to = files.front();
+  if (files.front() != "none") rule.new_keys_go_to = files.front();
   return rule;
 }
 

@@ -61,19 +61,18 @@ class grouped_lines {
 }  // namespace
 
 void print_summary(std::ostream& out, const std::vector<result>& results,
-                   std::chrono::nanoseconds took, const summary_style& style) {
+                   std::chrono::nanoseconds took, bool only_failures) {
   const auto good = [](const result& r) { return r.outcome == verdict::ok; };
-  if (!style.only_failures || !std::ranges::all_of(results, good))
+  if (!only_failures || !std::ranges::all_of(results, good))
     out << fmt::format("ssh-runner: {} host{} in {}: {}{}\n", results.size(),
                        results.size() == 1 ? "" : "s", in_seconds(took), counts(results),
                        slowest(results));
   grouped_lines lines;
   for (const result& r : results) {
     if (r.outcome != verdict::ok && r.outcome != verdict::not_run)
-      lines.add(r.label, fmt::format("{}: {}", to_string(r.where), r.cause),
-                style.advice ? advice_for(r) : std::string());
+      lines.add(r.label, fmt::format("{}: {}", to_string(r.where), r.cause), advice_for(r));
     if (!r.unkept.empty()) lines.add(r.label, "some of its output is not kept: " + r.unkept, {});
-    if (!r.note.empty() && !style.only_failures) lines.add(r.label, r.note, {});
+    if (!r.note.empty() && !only_failures) lines.add(r.label, r.note, {});
   }
   lines.print(out);
   out.flush();

@@ -9,14 +9,9 @@
 
 namespace ssh_runner {
 
-struct summary_style {
-  bool only_failures = false;  // no word when all went well
-  bool advice = true;          // what to do about a failure
-};
-
-// Counts, the slowest host, each failure with its cause; hosts that failed in the same way share a
-// line.
+// Counts, the slowest host, each failure with its cause and what to do about it; hosts that failed in
+// the same way share a line. `only_failures`: no word when all went well.
 void print_summary(std::ostream&, const std::vector<result>&, std::chrono::nanoseconds took,
-                   const summary_style&);
+                   bool only_failures);
 
 }  // namespace ssh_runner

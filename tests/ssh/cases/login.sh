@@ -174,6 +174,16 @@ login_accepts_new_host_keys() {
   expect_err_has "$(ssh-keygen -l -f "$dir/another_key.pub" | cut -d ' ' -f 2)"
 }
 
+login_accepts_new_host_keys_and_keeps_none() {
+  printf 'Host *\n  UserKnownHostsFile none\n  StrictHostKeyChecking accept-new\n' > "$dir/forgetful"
+  mkdir -p "$dir/empty_dir"
+  cd "$dir/empty_dir" || fail "no directory"
+  run --config "$dir/forgetful" --user "$sshd_user" --port "$sshd_port" --key "$dir/client_key" \
+    --host 127.0.0.1 --script 'echo hello'
+  cd - > /dev/null || fail "no way back"
+  expect_status 0; [ -z "$(ls "$dir/empty_dir")" ] || fail "a file: $(ls "$dir/empty_dir")"
+}
+
 login_by_fingerprint() {
   local right
   right=$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)
