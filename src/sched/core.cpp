@@ -56,6 +56,8 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   searching_ = 0;
   wakeups_ = 0;
   watcher_ = nullptr;
+  deep_watch_ = false;
+  watch_called_ = 0;
   stuck_ = 0;
   pinned_ = 0;
   extra_ = 0;
@@ -68,6 +70,7 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   spawned_outside_ = ended_outside_ = 0;
   left_global_ = arrived_global_ = 0;
   ever_starved_ = 0;
+  ask_for_stacks_at_ = 0;
   main_goroutine = nullptr;
   monitor_sleeps_ = false;
   made_ = 0;

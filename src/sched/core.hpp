@@ -318,6 +318,7 @@ class runtime_core {
   enum class stand_in { added, no_room, refused };
   stand_in add_stand_in() noexcept;
   void give_away(worker*) noexcept;
+  bool expire_for_others(worker*, std::int64_t now) noexcept;
   runnable wait_for_pinned(worker*) noexcept;
   void poke_pinned(worker*) noexcept;
   void wait_for_claimers() noexcept;

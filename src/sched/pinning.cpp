@@ -86,15 +86,7 @@ runnable runtime_core::wait_for_pinned(worker* w) noexcept {
       ready.compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
       continue;
     }
-    const std::int64_t now = steady_now();
-    w->coarse_now.store(now, std::memory_order_relaxed);
-    if (w->wheel.next_due() <= now) {
-      in_hand_.fetch_add(1, std::memory_order_seq_cst);
-      w->wheel.expire(now);
-      give_away(w);
-      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
-      continue;
-    }
+    if (expire_for_others(w, steady_now())) continue;
     futex_wait(ready, 0, w->wheel.next_due());
   }
   ready.store(0, std::memory_order_relaxed);  // no waker is left: it was claimed once

@@ -88,6 +88,18 @@ void runtime_core::give_away(worker* w) noexcept {
   work_added();
 }
 
+// By a worker that runs nothing for now (kept by its goroutine, or retired): whom its timers wake runs
+// elsewhere. False: none is due.
+bool runtime_core::expire_for_others(worker* w, std::int64_t now) noexcept {
+  w->coarse_now.store(now, std::memory_order_relaxed);
+  if (w->wheel.next_due() > now) return false;
+  in_hand_.fetch_add(1, std::memory_order_seq_cst);  // until they are in the global queue
+  w->wheel.expire(now);
+  give_away(w);
+  in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+  return true;
+}
+
 // A worker that is not needed any more gives its work away and waits, looking after its timers.
 // Worker 0 stays: timers from outside go to its wheel.
 bool runtime_core::retire_if_surplus(worker* w) noexcept {
@@ -117,13 +129,7 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
   const std::int64_t leaves_at = steady_now() + stand_in_stays;
   for (;;) {
     const std::int64_t now = steady_now();
-    if (w->wheel.next_due() <= now) {
-      in_hand_.fetch_add(1, std::memory_order_seq_cst);
-      w->wheel.expire(now);
-      give_away(w);
-      in_hand_.fetch_sub(1, std::memory_order_seq_cst);
-      continue;
-    }
+    if (expire_for_others(w, now)) continue;
     if (w->signal.load(std::memory_order_acquire) != 0) break;
     if (phase_.load(std::memory_order_acquire) == phase::stopped ||
         (now >= leaves_at && w->wheel.size() == 0 && !is_ending())) {
