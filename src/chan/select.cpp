@@ -207,13 +207,27 @@ class selection {
   // Lists the channels of the cases, each once, by address. A detached case's channel is gone.
   WEFT_IN_BOTH void list_channels() noexcept {
     select_case_core* all = nullptr;
-    for (std::uint32_t i = 0; i < count_; ++i) {
+    bool ascending = true;  // as channels mostly are that were made in the order of the cases
+    for (std::uint32_t i = count_; i-- > 0;) {
       select_case_core& c = *cases_[i];
       if (!is_on_channel(c) || get_place(c.node) == wait_node::place::detached) continue;
+      ascending = ascending && (all == nullptr || channel::comes_before(c.on, all->on));
       c.next_to_lock = all;
       all = &c;
     }
-    locks_ = drop_duplicates(sort(all));
+    locks_ = ascending ? all : drop_duplicates(sort(all));
+  }
+
+  // The same after a wait: what was listed before, but for the channels that are gone.
+  WEFT_IN_BOTH void list_channels_again() noexcept {
+    if (has_duplicates_) return list_channels();
+    for (select_case_core** at = &locks_; *at != nullptr;) {
+      if (get_place((*at)->node) == wait_node::place::detached) {
+        *at = (*at)->next_to_lock;
+      } else {
+        at = &(*at)->next_to_lock;
+      }
+    }
   }
 
   WEFT_IN_BOTH static select_case_core* sort(select_case_core* list) noexcept {
@@ -381,7 +395,7 @@ class selection {
   // If it looks again, it keeps the channels from here on, since it stands in no queue meanwhile.
   WEFT_IN_BOTH void unlink_all(bool looks_again) noexcept {
     for (backoff b; !committed_.load(std::memory_order_acquire);) b.wait();
-    list_channels();
+    list_channels_again();
     lock_all();
     for (select_case_core* const* at = cases_; at != cases_ + count_; ++at) {
       select_case_core& c = **at;
