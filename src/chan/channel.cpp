@@ -84,8 +84,8 @@ void channel::leave_to_the_waiting() noexcept {
   handles_.load(std::memory_order_acquire);  // pairs with the other handles' releases
   // Always under the locks: an operation that has handed over its value may still be unlocking.
   lock();
-  detach_all_locked(sender_.waiting);
-  detach_all_locked(receiver_.waiting);
+  detach_all_locked(senders_);
+  detach_all_locked(receivers_);
   dying_ = true;
   unlock_and_leave();
 }
@@ -104,8 +104,8 @@ void channel::detach_all_locked(queue& q) noexcept {
 }
 
 bool channel::nobody_comes_back() const noexcept {
-  return sender_.waiting.nodes.empty() && receiver_.waiting.nodes.empty() &&
-         sender_.waiting.stale == 0 && receiver_.waiting.stale == 0;
+  return senders_.nodes.empty() && receivers_.nodes.empty() &&
+         senders_.stale == 0 && receivers_.stale == 0;
 }
 
 void channel::unlock_and_leave() noexcept {
@@ -131,13 +131,13 @@ void channel::unlock() noexcept {
 }
 
 void channel::link_locked(wait_node& n, direction d) noexcept {
-  queue& q = d == direction::send ? sender_.waiting : receiver_.waiting;
+  queue& q = d == direction::send ? senders_ : receivers_;
   n.closed = false;
   q.push_back(&n);
 }
 
 void channel::unlink_locked(wait_node& n, direction d) noexcept {
-  queue& q = d == direction::send ? sender_.waiting : receiver_.waiting;
+  queue& q = d == direction::send ? senders_ : receivers_;
   if (get_place(n) == wait_node::place::linked) {
     q.remove(&n);
   } else if (get_place(n) == wait_node::place::popped) {
@@ -230,16 +230,16 @@ inline bool channel::take_from_ring(void* box) {
 // Room has become free: waiting senders' values move up. One whose move throws is told to look
 // again and gets the exception itself.
 void channel::refill_locked(wake_list& wakes) noexcept {
-  while (!sender_.waiting.nodes.empty()) {
+  while (!senders_.nodes.empty()) {
     if (flag_of(slot_at(sender_.slot)).load(std::memory_order_acquire) != 0) return;
-    wait_node* n = claim_first(sender_.waiting);
+    wait_node* n = claim_first(senders_);
     if (n == nullptr) return;
     waiter* owner = n->owner;
     plain_access(n->element);
     try {
       put_in_ring(n->element, *n->sender);
     } catch (...) {
-      tell_to_retry(sender_.waiting, *n);
+      tell_to_retry(senders_, *n);
     }
     wakes.add(owner);
   }
@@ -249,13 +249,13 @@ void channel::refill_locked(wake_list& wakes) noexcept {
 
 attempt channel::send_locked(void* value, const sender_type& how, wake_list& wakes) {
   if (closed_.load(std::memory_order_relaxed)) return attempt::closed;
-  if (wait_node* n = claim_first(receiver_.waiting)) {
+  if (wait_node* n = claim_first(receivers_)) {
     waiter* owner = n->owner;
     plain_access(n->element);
     try {
       how.give(n->element, value);
     } catch (...) {
-      tell_to_retry(receiver_.waiting, *n);
+      tell_to_retry(receivers_, *n);
       wakes.add(owner);
       throw;
     }
@@ -274,13 +274,13 @@ attempt channel::receive_locked(void* box, wake_list& wakes) {
       ~refill() { c->refill_locked(wakes); }
     } at_end{this, wakes};
     if (take_from_ring(box)) return attempt::done;
-  } else if (wait_node* n = claim_first(sender_.waiting)) {
+  } else if (wait_node* n = claim_first(senders_)) {
     waiter* owner = n->owner;
     plain_access(n->element);
     try {
       n->sender->give(box, n->element);
     } catch (...) {
-      tell_to_retry(sender_.waiting, *n);
+      tell_to_retry(senders_, *n);
       wakes.add(owner);
       throw;
     }
@@ -299,7 +299,7 @@ attempt channel::try_send(void* value, const sender_type& how) {
   if (capacity_ == 0) return try_send_slow(value, how);
   std::unique_lock guard(sender_.lock);
   if (closed_.load(std::memory_order_relaxed)) return attempt::closed;
-  if (!receiver_.waiting.nodes.empty()) {
+  if (!receivers_.nodes.empty()) {
     guard.unlock();
     return try_send_slow(value, how);
   }
@@ -314,7 +314,7 @@ attempt channel::try_send(void* value, const sender_type& how) {
 attempt channel::try_receive(void* box) {
   if (capacity_ == 0) return try_receive_slow(box);
   std::unique_lock guard(receiver_.lock);
-  if (!sender_.waiting.nodes.empty()) {
+  if (!senders_.nodes.empty()) {
     guard.unlock();
     return try_receive_slow(box);
   }
@@ -337,8 +337,8 @@ void channel::close() {
     throw closed_channel("weft::chan::close: the channel is closed already");
   }
   closed_.store(true, std::memory_order_release);  // pairs with is_closed
-  close_queue_locked(receiver_.waiting, locked.wakes);
-  close_queue_locked(sender_.waiting, locked.wakes);
+  close_queue_locked(receivers_, locked.wakes);
+  close_queue_locked(senders_, locked.wakes);
 }
 
 // ---- Looking without a lock ----------------------------------------------------------------
@@ -458,7 +458,7 @@ void release_channel(channel* c) noexcept { c->release(); }
 template <direction D>
 WEFT_SWITCHING channel::meeting channel::try_meet(worker* w, void* element,
                                                   const sender_type* how) {
-  queue& partners = D == direction::send ? receiver_.waiting : sender_.waiting;
+  queue& partners = D == direction::send ? receivers_ : senders_;
   sender_.lock.lock();
   if (partners.nodes.first == nullptr) {
     if (!closed_.load(std::memory_order_relaxed) && !w->core->is_ending()) [[likely]] {

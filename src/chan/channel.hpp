@@ -146,9 +146,8 @@ class channel {
   };
   struct alignas(64) end {
     spin_lock lock;
-    std::uint32_t slot = 0;                  // where this end works next, under its lock
+    std::uint32_t slot = 0;             // where this end works next, under its lock
     atomic<std::uint64_t> position{0};  // operations done; for looks and size
-    queue waiting;                           // under both locks
   };
   using flag = atomic<std::uint32_t>;
 
@@ -185,7 +184,7 @@ class channel {
   meeting try_meet(worker* w, void* element, const sender_type* how);
   template <direction D>
   void link_for_meeting(wait_node& n) noexcept {
-    (D == direction::send ? sender_ : receiver_).waiting.push_back(&n);
+    (D == direction::send ? senders_ : receivers_).push_back(&n);
   }
   spin_lock& lock_of_meetings() noexcept { return sender_.lock; }
   void leave_after(wait_node&, direction, std::uint32_t won);
@@ -203,6 +202,10 @@ class channel {
   char* ring_ = nullptr;
   end sender_;
   end receiver_;
+  // Under both locks. Each end looks at the other's queue in each operation, so they lie apart from
+  // what either end writes in each: two workers would fetch that line from each other.
+  alignas(64) queue senders_;
+  queue receivers_;
 };
 
 inline bool channel::may_be_ready(direction d) const noexcept {
@@ -215,7 +218,7 @@ inline channel::stamp channel::look(direction d, bool& maybe_ready) const noexce
   stamp s{};
   s.closed = closed_.load(std::memory_order_acquire);
   if (capacity_ == 0) {
-    const queue& partners = d == direction::send ? receiver_.waiting : sender_.waiting;
+    const queue& partners = d == direction::send ? receivers_ : senders_;
     s.a = partners.arrivals.load(std::memory_order_acquire);
     s.b = partners.any.load(std::memory_order_acquire) ? 1 : 0;
     maybe_ready = s.closed || s.b != 0;
