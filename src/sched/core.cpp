@@ -6,6 +6,7 @@
 #include <mutex>
 #include <new>
 #include <system_error>
+#include <utility>
 
 #include <sys/mman.h>
 #include <unistd.h>
@@ -163,7 +164,9 @@ void run_worker(worker* w) {
   w->coarse_now.store(steady_now(), std::memory_order_relaxed);
   for (;;) {
     runnable next;
-    if (w->pinned.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
+    if (w->to_bind != nullptr) {
+      next.fresh = std::exchange(w->to_bind, nullptr);
+    } else if (w->pinned.load(std::memory_order_relaxed) != nullptr) [[unlikely]] {
       next = core.wait_for_pinned(w);
     } else {
       if (w->until_look.load(std::memory_order_relaxed) != 0) next = core.pick(w);
@@ -210,6 +213,7 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
     return nullptr;
   }
   void* block = w->stacks[--w->stack_count];
+  w->cold_stacks = std::min(w->cold_stacks, w->stack_count);
   const std::size_t bytes = stack_pool_->stack_size();
   auto* g = static_cast<goroutine*>(block);
 #if WEFT_TSAN || WEFT_ASAN
@@ -243,6 +247,13 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
   return g;
 }
 
+// By a goroutine that switches away with locks held. Null: home is to bind it.
+goroutine* runtime_core::bind_if_quick(worker* w, seed* s) noexcept {
+  if (w->stack_count > w->cold_stacks) [[likely]] return bind(w, s);
+  w->to_bind = s;
+  return nullptr;
+}
+
 // The same stack, another goroutine.
 void runtime_core::rebirth(worker* w, goroutine* g, seed* s) noexcept {
   g->birth = s;
@@ -272,6 +283,7 @@ void runtime_core::free_stack(worker* w, goroutine* g) noexcept {
     stack_pool_->give_back(w->stacks, half);
     std::memmove(w->stacks, w->stacks + half, half * sizeof(void*));
     w->stack_count = half;
+    w->cold_stacks -= std::min(w->cold_stacks, half);
   }
   w->stacks[w->stack_count++] = g;
   if (starved_count_.load(std::memory_order_relaxed) != 0) [[unlikely]] feed_starved(w);

@@ -66,7 +66,9 @@ struct alignas(64) worker {
   int* error_number = nullptr;
   saved_context home = nullptr;
   std::uint32_t stack_count = 0;
+  std::uint32_t cold_stacks = 0;    // so many, the first ones, have no memory yet
   void* stacks[stack_cache];        // LIFO, the hottest last
+  seed* to_bind = nullptr;          // for home to start
   seed_pool seeds;
   std::uint64_t next_id = 0;
   std::uint64_t end_id = 0;
@@ -231,6 +233,7 @@ class runtime_core {
 #endif
   }
   goroutine* bind(worker*, seed*) noexcept;
+  goroutine* bind_if_quick(worker*, seed*) noexcept;
   void free_stack(worker*, goroutine*) noexcept;
   void rebirth(worker*, goroutine*, seed*) noexcept;
   void work_added() noexcept {

@@ -3,6 +3,7 @@
 #include "sched/core.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <mutex>
 
 namespace weft::detail {
@@ -135,9 +136,12 @@ bool runtime_core::stop_workers(std::int64_t until) noexcept {
 
 void runtime_core::let_go() noexcept {
   while (kept_stacks_ != nullptr) {
-    void* block = kept_stacks_;
-    kept_stacks_ = kept_stacks_->next;
-    stack_pool_->give_back(&block, 1);
+    void* blocks[worker::stack_cache];
+    std::size_t n = 0;
+    for (; n < std::size(blocks) && kept_stacks_ != nullptr; kept_stacks_ = kept_stacks_->next) {
+      blocks[n++] = kept_stacks_;
+    }
+    stack_pool_->give_back(blocks, n);
   }
   poller_.reset();
   on_deadlock = nullptr;

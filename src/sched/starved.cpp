@@ -23,8 +23,10 @@ bool runtime_core::refill_stacks(worker* w) noexcept {
       !stack_pool_->has_idle()) {
     return false;
   }
-  w->stack_count = static_cast<std::uint32_t>(stack_pool_->take(w->stacks, 16));
-  // Newest last: neighbours are taken in the order of their addresses.
+  std::size_t cold = 0;
+  w->stack_count = static_cast<std::uint32_t>(stack_pool_->take(w->stacks, 16, &cold));
+  w->cold_stacks = static_cast<std::uint32_t>(cold);
+  // The first one last: hot ones come first, and neighbours in the order of their addresses.
   std::reverse(w->stacks, w->stacks + w->stack_count);
   if (w->stack_count != 0) return true;
   ask_for_stacks_at_.store(steady_now() + retry_period, std::memory_order_relaxed);
@@ -37,7 +39,7 @@ void runtime_core::give_back_stacks(worker* w) noexcept {
     stack_pool_->give_back(w->stacks + i, n);
     i += n;
   }
-  w->stack_count = 0;
+  w->stack_count = w->cold_stacks = 0;
 }
 
 void runtime_core::starve(seed* s) noexcept {

@@ -1,8 +1,11 @@
 // Invariants
 //   room_for_all: idle_ has room for every stack of every slab, made when the slab is: giving a
 //     stack back never allocates.
-//   hot_on_top: of idle_, the cold ones (memory returned) lie below the hot ones.
-//   used_only_grows: a slab's `used` counts stacks handed out once; blocks below it may be read.
+//   hot_on_top: of idle_, the cold ones (memory returned, or never used) lie below the hot ones.
+//   used_only_grows: a slab's `used` counts stacks reserved once; blocks below it may be read.
+//   no_call_under_lock: guards are installed and memory is returned without the lock, by who has
+//     reserved or gives back the stacks, 64 and 32 at a time. Under it the other workers waited 20 us,
+//     and with a call a stack each interrupted all CPUs.
 // Guards: MADV_GUARD_INSTALL where the kernel has it, since it leaves the mapping whole; else
 // mprotect within a budget taken from vm.max_map_count, since each splits the mapping; beyond that
 // stacks are counted as unguarded.
@@ -41,6 +44,7 @@ namespace {
 constexpr std::size_t smallest_slab = 256;  // stacks; a new slab doubles the pool
 constexpr std::size_t largest_slab = 8192;
 constexpr std::uint32_t guard_batch = 64;
+constexpr std::size_t return_batch = 32;
 constexpr std::uint32_t colours = 24;
 constexpr std::size_t colour_step = 64;
 constexpr std::size_t hot_limit = 4096;  // idle stacks that keep their memory, a pool
@@ -65,7 +69,9 @@ std::atomic<long>& mprotect_budget() noexcept {
   return budget;
 }
 
-std::atomic<bool> has_vectored{true};  // process_madvise on oneself: a kernel of 2025, no seccomp
+// process_madvise on oneself: a kernel of 2025, no seccomp.
+std::atomic<bool> has_vectored{true};
+std::atomic<bool> returns_vectored{true};
 
 }  // namespace
 
@@ -90,15 +96,31 @@ void* stack_pool::block_of(const slab& s, std::uint32_t index) const noexcept {
   return top - (index % colours) * colour_step - control_block_size;
 }
 
-char* stack_pool::low_end(void* block) const noexcept {
+stack_pool::slab* stack_pool::slab_of(const void* block, std::uint32_t& index) const noexcept {
   const auto address = reinterpret_cast<std::uintptr_t>(block);
-  for (slab* s = slabs_.load(std::memory_order_acquire); s != nullptr; s = s->next) {
-    const auto base = reinterpret_cast<std::uintptr_t>(s->base);
-    if (address >= base && address < base + s->count * spacing_) {
-      return s->base + (address - base) / spacing_ * spacing_ + page_size();
-    }
-  }
-  return nullptr;
+  const auto is_in = [&](const slab& s) {
+    const auto base = reinterpret_cast<std::uintptr_t>(s.base);
+    if (address < base || address >= base + s.count * spacing_) return false;
+    index = static_cast<std::uint32_t>((address - base) / spacing_);
+    return true;
+  };
+  slab* s = last_found_.load(std::memory_order_acquire);
+  if (s != nullptr && is_in(*s)) return s;
+  s = slabs_.load(std::memory_order_acquire);
+  while (s != nullptr && !is_in(*s)) s = s->next;
+  if (s != nullptr) last_found_.store(s, std::memory_order_release);
+  return s;
+}
+
+char* stack_pool::low_end(void* block) const noexcept {
+  std::uint32_t index = 0;
+  const slab* s = slab_of(block, index);
+  return s != nullptr ? s->base + index * spacing_ + page_size() : nullptr;
+}
+
+std::atomic<stack_pool::memory_state>& stack_pool::memory_of(const void* block) noexcept {
+  std::uint32_t index = 0;
+  return slab_of(block, index)->memory[index];
 }
 
 stack_pool::guarded_stack stack_pool::with_guard_at(const void* address) noexcept {
@@ -129,7 +151,8 @@ bool stack_pool::add_slab_locked() noexcept {
   if (base == MAP_FAILED) return false;
   madvise(base, count * spacing_, MADV_NOHUGEPAGE);  // one page a goroutine, not 512
 
-  auto* s = static_cast<slab*>(std::malloc(sizeof(slab)));
+  static_assert(sizeof(std::atomic<memory_state>) == 1);
+  auto* s = static_cast<slab*>(std::calloc(1, sizeof(slab) + count));
   if (s != nullptr && stacks_ + count > idle_room_) {
     const std::size_t room = std::max(stacks_ + count, idle_room_ * 2);
     auto** idle = static_cast<void**>(std::realloc(idle_, room * sizeof(void*)));
@@ -145,8 +168,10 @@ bool stack_pool::add_slab_locked() noexcept {
     munmap(base, count * spacing_);
     return false;
   }
+  auto* memory = reinterpret_cast<std::atomic<memory_state>*>(s + 1);
+  for (std::uint32_t i = 0; i < count; ++i) ::new (memory + i) std::atomic<memory_state>(never_used);
   ::new (s) slab{slabs_.load(std::memory_order_relaxed), static_cast<char*>(base), count,
-                 WEFT_ASAN != 0, 0};
+                 WEFT_ASAN != 0, 0, memory};
 #if WEFT_ASAN
   // What only a parked goroutine refers to is no leak. The leak checker reads the slab, but not what
   // is protected; it cannot know of MADV_GUARD_INSTALL's guards, so they are not used here.
@@ -160,20 +185,23 @@ bool stack_pool::add_slab_locked() noexcept {
 // A slab in which the kernel refuses guards (too old, or mlockall) uses mprotect; the next one
 // tries anew.
 bool stack_pool::guard_page(slab& s, char* page) noexcept {
-  if (!s.protects) {
+  if (!s.protects.load(std::memory_order_relaxed)) {
     if (madvise(page, page_size(), MADV_GUARD_INSTALL) == 0) return true;
-    s.protects = true;
+    s.protects.store(true, std::memory_order_relaxed);
   }
   if (mprotect_budget().fetch_sub(1, std::memory_order_relaxed) <= 0) return false;
   return mprotect(page, page_size(), PROT_NONE) == 0;
 }
 
-void stack_pool::guard_locked(slab& s, std::uint32_t from, std::uint32_t to) noexcept {
+void stack_pool::guard(const reservation& r) noexcept {
   const std::size_t page = page_size();
-  if (!s.protects && has_vectored.load(std::memory_order_relaxed) && !on_valgrind()) {
+  slab& s = *r.in;
+  std::uint32_t from = r.from;
+  if (!s.protects.load(std::memory_order_relaxed) && has_vectored.load(std::memory_order_relaxed) &&
+      !on_valgrind()) {
     iovec pages[guard_batch];
-    for (std::uint32_t i = from; i < to; ++i) pages[i - from] = {s.base + i * spacing_, page};
-    const auto done = syscall(SYS_process_madvise, PIDFD_SELF, pages, to - from,
+    for (std::uint32_t i = from; i < r.to; ++i) pages[i - from] = {s.base + i * spacing_, page};
+    const auto done = syscall(SYS_process_madvise, PIDFD_SELF, pages, r.to - from,
                               MADV_GUARD_INSTALL, 0);
     if (done >= 0) {
       from += static_cast<std::uint32_t>(static_cast<std::size_t>(done) / page);
@@ -181,36 +209,77 @@ void stack_pool::guard_locked(slab& s, std::uint32_t from, std::uint32_t to) noe
       has_vectored.store(false, std::memory_order_relaxed);
     }
   }
-  for (; from < to; ++from) {
+  for (; from < r.to; ++from) {
     if (!guard_page(s, s.base + from * spacing_)) {
       unguarded_.fetch_add(1, std::memory_order_relaxed);
     }
   }
+#ifdef VALGRIND_STACK_REGISTER
+  for (std::uint32_t i = r.from; i < r.to; ++i) {
+    char* low = s.base + i * spacing_ + page;
+    (void)VALGRIND_STACK_REGISTER(low, low + size_);
+  }
+#endif
 }
 
-std::size_t stack_pool::take(void** blocks, std::size_t n) noexcept {
-  std::lock_guard guard(lock_);
-  std::size_t taken = 0;
-  while (taken < n && idle_count_ > 0) {
-    blocks[taken++] = idle_[--idle_count_];
-    if (hot_count_ > 0) --hot_count_;
+// The next that were never used. Empty: out of memory.
+stack_pool::reservation stack_pool::reserve_locked() noexcept {
+  slab* s = slabs_.load(std::memory_order_relaxed);
+  if (s == nullptr || s->used.load(std::memory_order_relaxed) == s->count) {
+    if (!add_slab_locked()) return {};
+    s = slabs_.load(std::memory_order_relaxed);
   }
-  while (taken < n) {
-    slab* s = slabs_.load(std::memory_order_relaxed);
-    std::uint32_t used = s != nullptr ? s->used.load(std::memory_order_relaxed) : 0;
-    if (s == nullptr || used == s->count) {
-      if (taken > 0 || !add_slab_locked()) break;
-      s = slabs_.load(std::memory_order_relaxed);
-      used = 0;
-    }
-    if (used % guard_batch == 0) guard_locked(*s, used, std::min(used + guard_batch, s->count));
-    blocks[taken++] = block_of(*s, used);
-#ifdef VALGRIND_STACK_REGISTER
-    char* low = s->base + used * spacing_ + page_size();
-    (void)VALGRIND_STACK_REGISTER(low, low + size_);
-#endif
-    s->used.store(used + 1, std::memory_order_release);
+  const std::uint32_t from = s->used.load(std::memory_order_relaxed);
+  const std::uint32_t to = std::min(from + guard_batch, s->count);
+  s->used.store(to, std::memory_order_release);
+  return {s, from, to};
+}
+
+void* stack_pool::pop_idle_locked() noexcept {
+  void* block = idle_[--idle_count_];
+  if (hot_count_ > 0) {
+    --hot_count_;
+    return block;
+  }
+  std::atomic<memory_state>& memory = memory_of(block);
+  if (memory.load(std::memory_order_relaxed) == never_used) {
     total_.fetch_add(1, std::memory_order_relaxed);
+  }
+  memory.store(kept, std::memory_order_release);  // before a goroutine is there: for_each_block
+  return block;
+}
+
+// Below the hot ones, whose lowest makes room by moving to the top.
+void stack_pool::push_cold_locked(void* block) noexcept {
+  const std::size_t first_hot = idle_count_ - hot_count_;
+  idle_[idle_count_++] = idle_[first_hot];
+  idle_[first_hot] = block;
+}
+
+std::size_t stack_pool::take(void** blocks, std::size_t n, std::size_t* cold) noexcept {
+  reservation fresh;
+  {
+    std::lock_guard guard(lock_);
+    const std::size_t hot = std::min(n, hot_count_);
+    std::size_t taken = 0;
+    while (taken < n && idle_count_ > 0) blocks[taken++] = pop_idle_locked();
+    if (cold != nullptr) *cold = taken - hot;
+    if (taken > 0) return taken;
+    fresh = reserve_locked();
+    if (fresh.in == nullptr) return 0;
+  }
+  guard(fresh);
+  std::lock_guard guard(lock_);
+  const auto taken = static_cast<std::uint32_t>(std::min<std::size_t>(n, fresh.to - fresh.from));
+  for (std::uint32_t i = 0; i < taken; ++i) {
+    blocks[i] = block_of(*fresh.in, fresh.from + i);
+    fresh.in->memory[fresh.from + i].store(kept, std::memory_order_release);
+  }
+  if (cold != nullptr) *cold = taken;
+  total_.fetch_add(taken, std::memory_order_relaxed);
+  // Newest first out, so the lowest address goes in last.
+  for (std::uint32_t i = fresh.to; i-- > fresh.from + taken;) {
+    push_cold_locked(block_of(*fresh.in, i));
   }
   return taken;
 }
@@ -221,28 +290,41 @@ bool stack_pool::has_idle() noexcept {
   return idle_count_ != 0 || (s != nullptr && s->used.load(std::memory_order_relaxed) < s->count);
 }
 
+void stack_pool::return_memory(void** blocks, std::size_t n) noexcept {
+  iovec stacks[return_batch];
+  for (std::size_t i = 0; i < n;) {
+    const std::size_t most = std::min(n - i, return_batch);
+    std::size_t done = 0;
+    for (std::size_t k = 0; k < most; ++k) stacks[k] = {low_end(blocks[i + k]), size_};
+    if (returns_vectored.load(std::memory_order_relaxed) && !on_valgrind()) {
+      const auto bytes = syscall(SYS_process_madvise, PIDFD_SELF, stacks, most, MADV_DONTNEED, 0);
+      if (bytes >= 0) {
+        done = static_cast<std::size_t>(bytes) / size_;
+      } else {
+        returns_vectored.store(false, std::memory_order_relaxed);
+      }
+    }
+    // The guard pages survive it.
+    for (; done < most; ++done) madvise(stacks[done].iov_base, size_, MADV_DONTNEED);
+    i += most;
+  }
+}
+
 void stack_pool::give_back(void** blocks, std::size_t n) noexcept {
-  bool cool = false;
   {
     std::lock_guard guard(lock_);
-    cool = hot_count_ + n > hot_limit;
-    if (!cool) {
+    if (hot_count_ + n <= hot_limit) {
       for (std::size_t i = 0; i < n; ++i) idle_[idle_count_++] = blocks[i];
       hot_count_ += n;
+      return;
+    }
+    for (std::size_t i = 0; i < n; ++i) {
+      memory_of(blocks[i]).store(returned, std::memory_order_relaxed);
     }
   }
-  if (!cool) return;
-  for (std::size_t i = 0; i < n; ++i) {
-    char* low = low_end(blocks[i]);
-    madvise(low, size_, MADV_DONTNEED);  // the guard page survives it
-  }
+  return_memory(blocks, n);
   std::lock_guard guard(lock_);
-  // Below the hot ones, whose first so many make room by moving to the top.
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::size_t first_hot = idle_count_ - hot_count_;
-    idle_[idle_count_++] = idle_[first_hot];
-    idle_[first_hot] = blocks[i];
-  }
+  for (std::size_t i = 0; i < n; ++i) push_cold_locked(blocks[i]);
 }
 
 }  // namespace weft::detail

@@ -26,8 +26,9 @@ class stack_pool {
   stack_pool* next_pool() const noexcept { return next_pool_; }
 
   // Takes up to n stacks, as addresses of their control blocks, and says how many: 0, out of
-  // memory. A block that was never used is all zero.
-  std::size_t take(void** blocks, std::size_t n) noexcept;
+  // memory. Neighbours come in the order of their addresses. A block that was never used is all zero.
+  // The last `cold` of them have no memory yet: the first touch enters the kernel.
+  std::size_t take(void** blocks, std::size_t n, std::size_t* cold = nullptr) noexcept;
   // Gives back. Idle stacks beyond `hot_limit` return their memory to the system.
   void give_back(void** blocks, std::size_t n) noexcept;
 
@@ -47,12 +48,15 @@ class stack_pool {
   };
   static guarded_stack with_guard_at(const void* address) noexcept;
 
-  // Visits the control block of every stack ever taken.
+  // Visits the control block of every stack that is taken, or idle and keeps its memory: to read one
+  // of the others would cost a page fault.
   template <class Visit>
   void for_each_block(Visit visit) noexcept {
     for (slab* s = slabs_.load(std::memory_order_acquire); s != nullptr; s = s->next) {
       const std::uint32_t used = s->used.load(std::memory_order_acquire);
-      for (std::uint32_t i = 0; i < used; ++i) visit(block_of(*s, i));
+      for (std::uint32_t i = 0; i < used; ++i) {
+        if (s->memory[i].load(std::memory_order_acquire) == kept) visit(block_of(*s, i));
+      }
     }
   }
 
@@ -62,19 +66,32 @@ class stack_pool {
   }
 
  private:
+  // Of a stack. The value of memory that was just made is the first.
+  enum memory_state : std::uint8_t { never_used, kept, returned };
   struct slab {
     slab* next;
     char* base;
     std::uint32_t count;
-    bool protects;  // guards by mprotect
-    std::atomic<std::uint32_t> used;
+    std::atomic<bool> protects;         // guards by mprotect
+    std::atomic<std::uint32_t> used;    // reserved: guarded, or about to be
+    std::atomic<memory_state>* memory;  // of each stack, behind the slab; changed under lock_
+  };
+  struct reservation {
+    slab* in = nullptr;
+    std::uint32_t from = 0, to = 0;
   };
 
   explicit stack_pool(std::size_t bytes) noexcept;
   void* block_of(const slab&, std::uint32_t index) const noexcept;
+  slab* slab_of(const void* block, std::uint32_t& index) const noexcept;
+  std::atomic<memory_state>& memory_of(const void* block) noexcept;
   bool add_slab_locked() noexcept;
-  void guard_locked(slab&, std::uint32_t from, std::uint32_t to) noexcept;
+  reservation reserve_locked() noexcept;
+  void* pop_idle_locked() noexcept;
+  void push_cold_locked(void* block) noexcept;
+  void guard(const reservation&) noexcept;
   bool guard_page(slab&, char* page) noexcept;
+  void return_memory(void** blocks, std::size_t n) noexcept;
 
   const std::size_t size_;     // usable bytes, control block included
   const std::size_t spacing_;  // size_ and the guard page
@@ -82,6 +99,7 @@ class stack_pool {
 
   spin_lock lock_;  // guards what follows but the atomics' reading
   std::atomic<slab*> slabs_{nullptr};
+  mutable std::atomic<slab*> last_found_{nullptr};  // by slab_of: neighbours come one after the other
   std::size_t stacks_ = 0;  // in all slabs
   void** idle_ = nullptr;   // LIFO; with room for every stack of every slab
   std::size_t idle_room_ = 0;

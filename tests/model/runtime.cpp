@@ -148,6 +148,8 @@ stack_pool::stack_pool(std::size_t) noexcept : size_(stack_bytes - page), spacin
   s->base = stack_memory();
   s->count = all_stacks;
   s->used.store(all_stacks, std::memory_order_relaxed);
+  s->memory = new std::atomic<memory_state>[all_stacks];
+  for (unsigned i = 0; i < all_stacks; ++i) s->memory[i] = kept;
   slabs_.store(s, std::memory_order_relaxed);
   for (unsigned i = 0; i < all_stacks; ++i) std::memset(block_of(*s, i), 0, control_block_size);
 }
@@ -155,7 +157,7 @@ stack_pool& stack_pool::of_size(std::size_t bytes) { return *new stack_pool(byte
 void* stack_pool::block_of(const slab& s, std::uint32_t index) const noexcept {
   return s.base + (index + 1) * stack_bytes - control_block_size;
 }
-std::size_t stack_pool::take(void** blocks, std::size_t n) noexcept {
+std::size_t stack_pool::take(void** blocks, std::size_t n, std::size_t* cold) noexcept {
   const unsigned thread = weft_model::thread_number();
   std::size_t taken = 0;
   for (; taken < n && taken < 2 && given[thread] < stacks_a_thread; ++taken) {
@@ -163,6 +165,7 @@ std::size_t stack_pool::take(void** blocks, std::size_t n) noexcept {
                              thread * stacks_a_thread + given[thread]++);
   }
   weft_model::require(taken != 0, "the model has no stack left");
+  if (cold != nullptr) *cold = 1;  // both ways of starting a goroutine
   return taken;
 }
 void stack_pool::give_back(void**, std::size_t) noexcept {}

@@ -24,6 +24,7 @@ exception_globals* thread_exception_globals() noexcept {  // only to tell thread
 }
 
 goroutine* runtime_core::bind(worker*, seed*) noexcept { std::abort(); }
+goroutine* runtime_core::bind_if_quick(worker*, seed*) noexcept { std::abort(); }
 void runtime_core::ready(goroutine*) noexcept { std::abort(); }
 void runtime_core::wake_searcher() noexcept { std::abort(); }
 void runtime_core::resume(suspension&, resume_order) noexcept { std::abort(); }

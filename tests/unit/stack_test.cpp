@@ -3,12 +3,15 @@
 #include "stack/stack_pool.hpp"
 
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <iostream>
 #include <set>
 #include <string>
 #include <thread>
@@ -21,6 +24,7 @@
 #include "support/opaque.hpp"
 #include "support/scale.hpp"
 #include "unit/guard_probe.hpp"
+#include "unit/refuse.hpp"
 
 using weft::detail::control_block_size;
 using weft::detail::stack_pool;
@@ -57,6 +61,23 @@ WEFT_CHILD_CASE("writes-below-a-stack") {
   [[maybe_unused]] const auto n = write(STDOUT_FILENO, "first ", 6);
   below[-1] = 1;
   [[maybe_unused]] const auto m = write(STDOUT_FILENO, "second", 6);
+}
+
+// How many of 96 beyond the limit of those that keep their memory come back zeroed.
+std::size_t zeroed_beyond_the_limit(stack_pool& pool) {
+  constexpr std::size_t hot = 4096;
+  auto blocks = take(pool, hot + 96);
+  for (void* block : blocks) *static_cast<volatile char*>(block) = 1;
+  for (std::size_t i = 0; i < blocks.size(); i += 32) pool.give_back(&blocks[i], 32);
+  blocks = take(pool, hot + 96);
+  std::size_t zeroed = 0;
+  for (void* block : blocks) zeroed += *static_cast<volatile char*>(block) == 0;
+  return zeroed;
+}
+
+WEFT_CHILD_CASE("returns-memory-without-process-madvise") {
+  weft_test::refuse(SYS_process_madvise, EINVAL);
+  std::cout << zeroed_beyond_the_limit(stack_pool::of_size(4 * page));
 }
 
 WEFT_CHILD_CASE("overflows-a-stack") {
@@ -124,15 +145,40 @@ TEST_CASE("tops of neighbours fall into different cache sets") {
   CHECK(colours.size() == 24);
 }
 
-TEST_CASE("every stack ever taken is visited, idle ones too") {
+// The end of a run finds goroutines by it; where no memory is there is none.
+TEST_CASE("stacks that are taken or keep their memory are visited") {
   stack_pool& pool = stack_pool::of_size(23 * page);
-  const auto blocks = take(pool, 300);
-  auto taken = std::set<void*>(blocks.begin(), blocks.end());
-  std::vector<void*> idle(blocks.begin(), blocks.begin() + 100);
-  pool.give_back(idle.data(), idle.size());
-  std::set<void*> visited;
-  pool.for_each_block([&](void* block) { visited.insert(block); });
-  CHECK(visited == taken);
+  constexpr std::size_t hot = 4096;
+  const auto visited = [&] {
+    std::set<void*> blocks;
+    pool.for_each_block([&](void* block) { blocks.insert(block); });
+    return blocks;
+  };
+  auto first = take(pool, 300);
+  CHECK(visited() == std::set<void*>(first.begin(), first.end()));
+  pool.give_back(first.data(), first.size());
+  CHECK(visited() == std::set<void*>(first.begin(), first.end()));
+  auto blocks = take(pool, hot + 96);
+  const auto all = std::set<void*>(blocks.begin(), blocks.end());
+  CHECK(visited() == all);
+  for (std::size_t i = 0; i < blocks.size(); i += 32) pool.give_back(&blocks[i], 32);
+  CHECK(visited().size() == hot);
+  blocks = take(pool, hot + 96);
+  CHECK(visited() == all);
+}
+
+TEST_CASE("which stacks have no memory yet is said") {
+  stack_pool& pool = stack_pool::of_size(25 * page);
+  std::vector<void*> blocks(16);
+  std::size_t cold = 0;
+  REQUIRE(pool.take(blocks.data(), 16, &cold) == 16);
+  CHECK(cold == 16);
+  CHECK(std::is_sorted(blocks.begin(), blocks.end()));
+  pool.give_back(blocks.data(), 8);
+  std::vector<void*> again(16);
+  REQUIRE(pool.take(again.data(), 16, &cold) == 16);
+  CHECK(cold == 8);
+  CHECK(std::is_sorted(again.begin() + 8, again.end()));
 }
 
 TEST_CASE("idle stacks keep their memory up to a limit, beyond it they come back zeroed") {
@@ -165,6 +211,10 @@ TEST_CASE("idle stacks keep their memory up to a limit, beyond it they come back
   std::size_t without_guard = 0;
   for (void* block : again) without_guard += probe.can_read(pool.low_end(block) - 1);
   CHECK(without_guard == 0);
+}
+
+TEST_CASE("an older kernel gets memory back stack by stack") {
+  CHECK(weft_test::run_child("returns-memory-without-process-madvise").out == "96");
 }
 
 TEST_CASE("threads that take and give back never share a stack") {
