@@ -87,8 +87,8 @@ run() {
 # The same with what it takes to get in: known_hosts=FILE, key=FILE or config=FILE before it replace the
 # right ones.
 way_in() {
-  way=(--user "$sshd_user" --port "$sshd_port" --key "${key:-$dir/client_key}"
-    --known-hosts "${known_hosts:-$dir/known_hosts}"
+  way=(--user "$sshd_user" --port "$sshd_port" --key "${key:-$dir/client_key}" \
+    --known-hosts "${known_hosts:-$dir/known_hosts}" \
     --config "${config:-none}")
 }
 # Leaves in `config` a configuration in which one host has little time to be connected to, so that a slow

@@ -287,7 +287,7 @@ login_to_a_jump_host_by_means_of_its_own() {
   run_in --host 127.0.0.1 --jump "$jump" --jump-key "$dir/wrong_file" --script 'echo hello'
   expect_status 2; expect_err_has "$dir/wrong_file"
   echo secret > "$dir/jump_passphrase"
-  local options=(--host 127.0.0.1 -J "$jump" --jump-key "$dir/jump_key"
+  local options=(--host 127.0.0.1 -J "$jump" --jump-key "$dir/jump_key" \
     --jump-passphrase-file "$dir/jump_passphrase" --script 'echo hello')
   run_in "${options[@]}"
   expect_status 3; expect_err_has 'jump host 127.0.0.8: login: refused'

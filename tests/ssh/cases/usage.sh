@@ -19,14 +19,19 @@ usage_names_a_bad_option() {
   expect_status 2; expect_err_has '--host-key-check'
 }
 
-# There is a case, or a test of a part, with each option.
+# There is a case with each option, in a command that runs it, and with each variable.
 usage_is_tested() {
   run --help
-  local option
+  # Commands as one line each.
+  sed -e ':more' -e '/\\$/{N;s/\\\n//;b more' -e '}' "$here"/cases/*.sh "$here/end_to_end.sh" > "$dir/commands"
+  grep -E '(^|[ (])(run(_[a-z]+)?|stop_with|begin_typing|options=\(|way=\(|"?\$ssh_runner"?) ?' "$dir/commands" > "$dir/runs"
+  local option variable
   for option in $(grep -oE -- '(^|[ ,])--?[a-zA-Z0-9][-a-z]*' "$dir/out" | tr -d ' ,' | sort -u); do
     case $option in --agent | -h) continue ;; esac
-    grep -qE -- "(^|[ \"'(])$option([ ,;=\"')]|\$)" "$here"/cases/*.sh "$here"/*.cpp "$here/end_to_end.sh" ||
-      fail "no test with $option"
+    grep -qE -- "(^|[ \"'(])$option([ ,;=\"')]|\$)" "$dir/runs" || fail "no test with $option"
+  done
+  for variable in $(grep -ohE 'SSH_RUNNER_[A-Z_]+[A-Z]|NO_COLOR' "$here/../../examples/ssh-runner/README.md" | sort -u); do
+    grep -qE "(^| )$variable=|\\\$$variable" "$dir/commands" || fail "no test with $variable"
   done
 }
 
