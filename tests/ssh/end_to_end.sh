@@ -155,6 +155,20 @@ run_fake() {
     --host 127.0.0.1 "$@" -- hello
 }
 
+# A script that leaves its process id and that of a child, and waits.
+waits_with_child() {
+  echo "sleep 1000 & echo \$! > '$dir/left_behind.child'; echo \$\$ > '$dir/left_behind.shell'; ${1:-} wait; sleep 1000"
+}
+expect_gone() {
+  local file
+  for file in "$dir"/left_behind.{child,shell}; do
+    [ -s "$file" ] || fail "it did not run"
+    # A zombie is gone, too: its parent may be slow.
+    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "$file still runs"
+    rm "$file"
+  done
+}
+
 fail() {
   echo "FAILED: $current: $*" >&2
   { echo "--- status $status"; echo "--- stdout"; head -c 4000 "$dir/out"

@@ -179,9 +179,9 @@ void pump::feed() {
 void pump::order(const std::string& signal) {
   if (over_) return;
   wanted_signal_ = signal;
-  if (!rules_.signals_are_refused)
+  if (!rules_.signals_fall_short)
     urgent_ = ssh_channel_request_send_signal(channel_, signal.c_str()) == SSH_OK;
-  const bool at_once = rules_.signals_are_refused || signal == "KILL";
+  const bool at_once = rules_.signals_fall_short || signal == "KILL";
   escalate_at_ = weft::clock::now() + (at_once ? std::chrono::milliseconds(0) : signal_patience);
 }
 

@@ -15,7 +15,7 @@ struct ssh_command_rules {
   keep_alive_rule keep_alive;
   // Makes the command that sends a signal to a process there, for a second channel.
   std::function<launch(const std::string& signal, int pid)> signal_command;
-  bool signals_are_refused = false;  // as OpenSSH does for root: the second channel at once
+  bool signals_fall_short = false;  // the second channel at once
 };
 
 // Starts a command in a session. A goroutine of its own does all work on the session from then on;

@@ -28,13 +28,15 @@ class ssh_transport : public transport {
   ssh_transport(const settings& asked, std::string agent_path, unsigned handshakes_at_once,
                 const weft::context& ctx)
       : connector_(asked.algorithms, std::move(agent_path), handshakes_at_once, ctx),
-        launcher_(asked.script) {}
+        launcher_(asked.script),
+        by_sudo_(asked.script.sudo) {}
 
   std::unique_ptr<running_command> start(const planned_host& host, attempt& a) override;
 
  private:
   connector connector_;
   launcher launcher_;
+  bool by_sudo_;
 };
 
 }  // namespace ssh_runner

@@ -2,20 +2,6 @@
 
 # --- time and stopping ---
 
-# A script that leaves its process id and that of a child, and waits.
-waits_with_child() {
-  echo "sleep 1000 & echo \$! > '$dir/left_behind.child'; echo \$\$ > '$dir/left_behind.shell'; ${1:-} wait; sleep 1000"
-}
-expect_gone() {
-  local file
-  for file in "$dir"/left_behind.{child,shell}; do
-    [ -s "$file" ] || fail "it did not run"
-    # A zombie is gone, too: its parent may be slow.
-    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "$file still runs"
-    rm "$file"
-  done
-}
-
 time_out_ends_the_process_group() {
   run_in --host 127.0.0.1 --command-timeout 1s --script "$(waits_with_child)"
   expect_status 4
