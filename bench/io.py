@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""What descriptors cost: system calls of an echo server, and lines a second.
+"""What descriptors cost: system calls of an echo server, limits that do not pass, lines a second.
 
   ./dev bench --io [--rounds N] [--requests N] [--connections N,...] [--workers N,...]
 
 The system calls are counted by strace, for weft's echo server and for a bare epoll loop in C with the
 same clients. Each server is run twice, with more requests the second time, and the difference is
 taken: what starting and accepting costs is in neither. Lines are read from a pipe that cat fills, and
-from a file, beside Go's bufio.Scanner, in turns.
+from a file, beside Go's bufio.Scanner, in turns. A byte goes there and back over two pipes, read with a limit
+of an hour and without one, in turns; callgrind counts the instructions of both.
 """
 
 import argparse
@@ -101,6 +102,33 @@ def system_calls(a, programs):
                       f" {listed} |", flush=True)
 
 
+# ---- Limits ---------------------------------------------------------------------------------
+
+
+def instructions_of(command, kind):
+    """Of one operation: the difference between two runs."""
+    def whole(operations):
+        done = subprocess.run(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", command,
+                               kind, str(operations)], capture_output=True, text=True, check=True)
+        return int(re.search(r"Collected\s*:\s*(\d+)", done.stderr)[1])
+    few, more = 1000, 10000
+    return (whole(few + more) - whole(few)) / more
+
+
+def limits(a, program):
+    samples = {"none": [], "hour": []}
+    for _ in range(a.rounds):
+        for kind, all_of_it in samples.items():
+            done = subprocess.run([program, kind, "300000"], capture_output=True, check=True)
+            all_of_it.append(json.loads(done.stdout)["ns_per_op"])
+    print("| two reads and writes of a byte | ns | instructions |")
+    print("|---|---|---|")
+    for kind, all_of_it in samples.items():
+        count = f"{instructions_of(program, kind):.0f}" if shutil.which("valgrind") else "no valgrind"
+        print(f"| {'without a limit' if kind == 'none' else 'a limit of an hour each'} |"
+              f" {statistics.median(all_of_it):.0f} | {count} |", flush=True)
+
+
 # ---- Lines ----------------------------------------------------------------------------------
 
 
@@ -149,6 +177,8 @@ def main():
         "go-lines": [Path(into) / "bench" / "go-lines"],
     }
     system_calls(a, programs)
+    print()
+    limits(a, build.build_target(into, "weft-limits"))
     if not shutil.which("go"):
         sys.exit("no Go here, so no lines")
     build.run_quietly(["go", "build", "-o", programs["go-lines"][0], HERE / "io" / "lines.go"],

@@ -204,3 +204,55 @@ TEST_CASE("plain threads and goroutines wait on descriptors together", "[io][rea
   for (auto& t : threads) t.join();
   CHECK(ready == 2);
 }
+
+// Without stand-ins somebody has to look after descriptors while the other worker computes, and each of
+// the two is that other one in turn.
+TEST_CASE("any idle worker looks after descriptors", "[io][readiness]") {
+  struct side {
+    socket_pair pair;
+    std::atomic<int> computes{0};  // rounds begun
+    std::atomic<int> released{0};  // rounds that may end
+    std::atomic<pid_t> thread{0};
+  };
+  std::array<side, 2> sides;
+  const int rounds = weft_test::scaled(100);
+  std::atomic<int> together = 0;
+  std::thread driver([&] {
+    const auto wake = [&](side& s) {
+      const int before = s.computes;
+      put(s.pair.b());
+      s.computes.wait(before);
+    };
+    const auto release = [](side& s) {
+      ++s.released;
+      s.released.notify_all();
+    };
+    wake(sides[0]);
+    for (int i = 0; i < rounds; ++i) {
+      side& computing = sides[i % 2];
+      side& other = sides[(i + 1) % 2];
+      wake(other);
+      together += computing.thread == other.thread;
+      release(computing);
+    }
+    release(sides[rounds % 2]);
+    for (side& s : sides) socket_pair::shut(s.pair.fds[1]);
+  });
+  weft::run({.workers = 2, .max_threads = 2}, [&] {
+    weft::wait_group group;
+    for (side& s : sides) {
+      group.go([&s] {
+        for (int i = 1; weft::wait_readable(s.pair.a()) == wait_status::ready && take(s.pair.a()); ++i) {
+          s.thread = gettid();
+          ++s.computes;
+          s.computes.notify_all();
+          while (s.released < i) {
+          }
+        }
+      });
+    }
+    group.wait();
+  });
+  driver.join();
+  CHECK(together == 0);
+}
