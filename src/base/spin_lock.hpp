@@ -37,7 +37,7 @@ class backoff {
 #if !defined(WEFT_MODEL)
     if (rounds_ < 5) {
       for (unsigned i = 0; i < 8u << rounds_; ++i) pause();
-      rounds_ = rounds_ == 4 ? 63 : rounds_ + 1;
+      ++rounds_;
       return;
     }
 #endif

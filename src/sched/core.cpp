@@ -39,8 +39,9 @@ void runtime_core::start(const options& o, std::unique_ptr<poller> p) {
   poller_ = std::move(p);
   stack_pool_ = &stack_pool::of_size(o.stack_size);
   void* stack = nullptr;  // without one nothing would ever run
-  if (stack_pool_->take(&stack, 1) == 0) throw std::bad_alloc();
-  stack_pool_->give_back(&stack, 1);
+  std::size_t cold = 0;
+  if (stack_pool_->take(&stack, 1, &cold) == 0) throw std::bad_alloc();
+  stack_pool_->give_back(&stack, 1, cold);
   first_seed_ = o.seed;
   floating_ = thread_floating_control().without_flags();
   signal_mask_ = signal_mask_of_thread();
@@ -201,7 +202,7 @@ void run_worker(worker* w) {
 }
 
 void runtime_core::give_up_everything(worker* w) noexcept {
-  give_back_stacks(w);
+  give_back_all_stacks(w);
   w->seeds.give_all_back();
 }
 
@@ -249,7 +250,8 @@ goroutine* runtime_core::bind(worker* w, seed* s) noexcept {
 
 // By a goroutine that switches away with locks held. Null: home is to bind it.
 goroutine* runtime_core::bind_if_quick(worker* w, seed* s) noexcept {
-  if (w->stack_count > w->cold_stacks) [[likely]] return bind(w, s);
+  // Measuring stacks returns their memory first.
+  if (w->stack_count > w->cold_stacks && !options_.measure_stacks) [[likely]] return bind(w, s);
   w->to_bind = s;
   return nullptr;
 }
@@ -280,10 +282,11 @@ void runtime_core::free_stack(worker* w, goroutine* g) noexcept {
       return;
     }
     constexpr std::uint32_t half = worker::stack_cache / 2;
-    stack_pool_->give_back(w->stacks, half);
+    const std::uint32_t cold = std::min(w->cold_stacks, half);
+    stack_pool_->give_back(w->stacks, half, cold);
     std::memmove(w->stacks, w->stacks + half, half * sizeof(void*));
     w->stack_count = half;
-    w->cold_stacks -= std::min(w->cold_stacks, half);
+    w->cold_stacks -= cold;
   }
   w->stacks[w->stack_count++] = g;
   if (starved_count_.load(std::memory_order_relaxed) != 0) [[unlikely]] feed_starved(w);

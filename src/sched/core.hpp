@@ -329,6 +329,7 @@ class runtime_core {
   // Goroutines without a stack; see starved.cpp.
   bool refill_stacks(worker*) noexcept;  // false: there is none to be had
   void give_back_stacks(worker*) noexcept;
+  void give_back_all_stacks(worker*) noexcept;
   void starve(seed*) noexcept;
   bool feed_starved(worker*) noexcept;   // true: one is in the worker's queue
   bool may_ask_for_stacks(std::int64_t now) const noexcept {

@@ -52,6 +52,7 @@ void runtime_core::pin(worker* w, goroutine* self) {
   w->pinned.store(self, std::memory_order_release);
   w->until_look.store(1, std::memory_order_relaxed);
   give_away(w);
+  give_back_stacks(w);  // or a goroutine could wait for one of them for as long as this one is pinned
 }
 
 void runtime_core::unpin(worker* w, goroutine* self) noexcept {

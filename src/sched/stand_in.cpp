@@ -126,6 +126,7 @@ bool runtime_core::retire_if_surplus(worker* w) noexcept {
   if (anything_to_take(nullptr)) wake_searcher();
   hand_over_watch();
   in_hand_.fetch_sub(1, std::memory_order_seq_cst);
+  give_back_stacks(w);
   const std::int64_t leaves_at = steady_now() + stand_in_stays;
   for (;;) {
     const std::int64_t now = steady_now();

@@ -33,10 +33,17 @@ bool runtime_core::refill_stacks(worker* w) noexcept {
   return false;
 }
 
+// By who binds none for a while. While the run ends they stay, see free_stack.
 void runtime_core::give_back_stacks(worker* w) noexcept {
+  if (is_ending()) return;
+  give_back_all_stacks(w);
+}
+
+void runtime_core::give_back_all_stacks(worker* w) noexcept {
   for (std::uint32_t i = 0; i < w->stack_count;) {
     const std::uint32_t n = std::min(w->stack_count - i, std::uint32_t{32});
-    stack_pool_->give_back(w->stacks + i, n);
+    const std::uint32_t cold = std::min(n, w->cold_stacks - std::min(i, w->cold_stacks));
+    stack_pool_->give_back(w->stacks + i, n, cold);
     i += n;
   }
   w->stack_count = w->cold_stacks = 0;

@@ -7,8 +7,8 @@
 // no_early_resume: the word opens in the commit; by then every register is saved.
 // no_touch_after_commit: from then on the goroutine may run, end and give its stack away. The
 //   commit reads what it needs first and unlocks last.
-// no_slow_commit: the locks are held until the commit, so nothing is done before it that may enter the
-//   kernel. A goroutine whose stack has no memory yet is started by home (bind_if_quick): with a
+// no_slow_commit: the locks are held until the commit, so memory is not touched for the first time
+//   before it. A goroutine whose stack has no memory yet is started by home (bind_if_quick): with a
 //   thousand that park on one channel the other workers waited 2 us for each.
 // no_stale_worker: the resumed side gets its worker from the message of the switch, not from
 //   thread-local storage.

@@ -3,6 +3,7 @@
 //     stack back never allocates.
 //   hot_on_top: of idle_, the cold ones (memory returned, or never used) lie below the hot ones.
 //   used_only_grows: a slab's `used` counts stacks reserved once; blocks below it may be read.
+//   none_is_missed: who finds none idle and can reserve none waits for those who have reserved some.
 //   no_call_under_lock: guards are installed and memory is returned without the lock, by who has
 //     reserved or gives back the stacks, 64 and 32 at a time. Under it the other workers waited 20 us,
 //     and with a call a stack each interrupted all CPUs.
@@ -235,20 +236,6 @@ stack_pool::reservation stack_pool::reserve_locked() noexcept {
   return {s, from, to};
 }
 
-void* stack_pool::pop_idle_locked() noexcept {
-  void* block = idle_[--idle_count_];
-  if (hot_count_ > 0) {
-    --hot_count_;
-    return block;
-  }
-  std::atomic<memory_state>& memory = memory_of(block);
-  if (memory.load(std::memory_order_relaxed) == never_used) {
-    total_.fetch_add(1, std::memory_order_relaxed);
-  }
-  memory.store(kept, std::memory_order_release);  // before a goroutine is there: for_each_block
-  return block;
-}
-
 // Below the hot ones, whose lowest makes room by moving to the top.
 void stack_pool::push_cold_locked(void* block) noexcept {
   const std::size_t first_hot = idle_count_ - hot_count_;
@@ -257,37 +244,47 @@ void stack_pool::push_cold_locked(void* block) noexcept {
 }
 
 std::size_t stack_pool::take(void** blocks, std::size_t n, std::size_t* cold) noexcept {
-  reservation fresh;
-  {
+  std::size_t taken = 0;
+  std::size_t hot = 0;
+  for (backoff b;; b.wait()) {
+    reservation fresh;
+    {
+      std::lock_guard guard(lock_);
+      taken = std::min(n, idle_count_);
+      hot = std::min(n, hot_count_);
+      for (std::size_t i = 0; i < taken; ++i) blocks[i] = idle_[--idle_count_];
+      hot_count_ -= hot;
+      if (taken > 0) break;
+      fresh = reserve_locked();
+      if (fresh.in == nullptr) {
+        if (reserved_ == 0) return 0;
+        continue;  // somebody is about to add some
+      }
+      ++reserved_;
+    }
+    guard(fresh);
     std::lock_guard guard(lock_);
-    const std::size_t hot = std::min(n, hot_count_);
-    std::size_t taken = 0;
-    while (taken < n && idle_count_ > 0) blocks[taken++] = pop_idle_locked();
-    if (cold != nullptr) *cold = taken - hot;
-    if (taken > 0) return taken;
-    fresh = reserve_locked();
-    if (fresh.in == nullptr) return 0;
+    --reserved_;
+    taken = std::min<std::size_t>(n, fresh.to - fresh.from);
+    for (std::uint32_t i = 0; i < taken; ++i) blocks[i] = block_of(*fresh.in, fresh.from + i);
+    // Newest first out, so the lowest address goes in last.
+    for (auto i = fresh.to; i-- > fresh.from + taken;) push_cold_locked(block_of(*fresh.in, i));
+    break;
   }
-  guard(fresh);
-  std::lock_guard guard(lock_);
-  const auto taken = static_cast<std::uint32_t>(std::min<std::size_t>(n, fresh.to - fresh.from));
-  for (std::uint32_t i = 0; i < taken; ++i) {
-    blocks[i] = block_of(*fresh.in, fresh.from + i);
-    fresh.in->memory[fresh.from + i].store(kept, std::memory_order_release);
+  // Before a goroutine is there: see for_each_block.
+  for (std::size_t i = hot; i < taken; ++i) {
+    if (memory_of(blocks[i]).exchange(kept, std::memory_order_acq_rel) == never_used) {
+      total_.fetch_add(1, std::memory_order_relaxed);
+    }
   }
-  if (cold != nullptr) *cold = taken;
-  total_.fetch_add(taken, std::memory_order_relaxed);
-  // Newest first out, so the lowest address goes in last.
-  for (std::uint32_t i = fresh.to; i-- > fresh.from + taken;) {
-    push_cold_locked(block_of(*fresh.in, i));
-  }
+  if (cold != nullptr) *cold = taken - hot;
   return taken;
 }
 
 bool stack_pool::has_idle() noexcept {
   std::lock_guard guard(lock_);
   const slab* s = slabs_.load(std::memory_order_relaxed);
-  return idle_count_ != 0 || (s != nullptr && s->used.load(std::memory_order_relaxed) < s->count);
+  return idle_count_ != 0 || reserved_ != 0 || (s != nullptr && s->used.load(std::memory_order_relaxed) < s->count);
 }
 
 void stack_pool::return_memory(void** blocks, std::size_t n) noexcept {
@@ -310,21 +307,25 @@ void stack_pool::return_memory(void** blocks, std::size_t n) noexcept {
   }
 }
 
-void stack_pool::give_back(void** blocks, std::size_t n) noexcept {
+void stack_pool::give_back(void** blocks, std::size_t n, std::size_t cold) noexcept {
+  void** hot = blocks + cold;
+  n -= cold;
   {
     std::lock_guard guard(lock_);
     if (hot_count_ + n <= hot_limit) {
-      for (std::size_t i = 0; i < n; ++i) idle_[idle_count_++] = blocks[i];
+      for (std::size_t i = 0; i < n; ++i) idle_[idle_count_++] = hot[i];
       hot_count_ += n;
-      return;
-    }
-    for (std::size_t i = 0; i < n; ++i) {
-      memory_of(blocks[i]).store(returned, std::memory_order_relaxed);
+      n = 0;
+      if (cold == 0) return;
     }
   }
-  return_memory(blocks, n);
+  // Nobody else has them, so the lock is not needed for this.
+  for (std::size_t i = 0; i < cold + n; ++i) {
+    memory_of(blocks[i]).store(returned, std::memory_order_relaxed);
+  }
+  return_memory(hot, n);
   std::lock_guard guard(lock_);
-  for (std::size_t i = 0; i < n; ++i) push_cold_locked(blocks[i]);
+  for (std::size_t i = 0; i < cold + n; ++i) push_cold_locked(blocks[i]);
 }
 
 }  // namespace weft::detail

@@ -29,8 +29,9 @@ class stack_pool {
   // memory. Neighbours come in the order of their addresses. A block that was never used is all zero.
   // The last `cold` of them have no memory yet: the first touch enters the kernel.
   std::size_t take(void** blocks, std::size_t n, std::size_t* cold = nullptr) noexcept;
-  // Gives back. Idle stacks beyond `hot_limit` return their memory to the system.
-  void give_back(void** blocks, std::size_t n) noexcept;
+  // Gives back; the first `cold` were not touched since they were taken. Idle stacks beyond `hot_limit`
+  // return their memory to the system.
+  void give_back(void** blocks, std::size_t n, std::size_t cold = 0) noexcept;
 
   // Whether one could be taken without asking the system for memory.
   bool has_idle() noexcept;
@@ -74,7 +75,7 @@ class stack_pool {
     std::uint32_t count;
     std::atomic<bool> protects;         // guards by mprotect
     std::atomic<std::uint32_t> used;    // reserved: guarded, or about to be
-    std::atomic<memory_state>* memory;  // of each stack, behind the slab; changed under lock_
+    std::atomic<memory_state>* memory;  // of each stack, behind the slab; by who has taken it
   };
   struct reservation {
     slab* in = nullptr;
@@ -87,7 +88,6 @@ class stack_pool {
   std::atomic<memory_state>& memory_of(const void* block) noexcept;
   bool add_slab_locked() noexcept;
   reservation reserve_locked() noexcept;
-  void* pop_idle_locked() noexcept;
   void push_cold_locked(void* block) noexcept;
   void guard(const reservation&) noexcept;
   bool guard_page(slab&, char* page) noexcept;
@@ -104,6 +104,7 @@ class stack_pool {
   void** idle_ = nullptr;   // LIFO; with room for every stack of every slab
   std::size_t idle_room_ = 0;
   std::size_t idle_count_ = 0;
+  std::size_t reserved_ = 0;   // batches that get their guards
   std::size_t hot_count_ = 0;  // of the idle ones, those that keep their memory: the newest
 
   static std::atomic<stack_pool*> pools_;

@@ -168,7 +168,7 @@ std::size_t stack_pool::take(void** blocks, std::size_t n, std::size_t* cold) no
   if (cold != nullptr) *cold = 1;  // both ways of starting a goroutine
   return taken;
 }
-void stack_pool::give_back(void**, std::size_t) noexcept {}
+void stack_pool::give_back(void**, std::size_t, std::size_t) noexcept {}
 bool stack_pool::has_idle() noexcept { return false; }
 char* stack_pool::low_end(void* block) const noexcept {
   return static_cast<char*>(block) + control_block_size - size_;

@@ -164,6 +164,33 @@ WEFT_CHILD_CASE("no-room-for-stacks-and-none-idle") {
   std::cout << "ended\n";
 }
 
+// A worker that is kept by its goroutine keeps no stacks that others wait for.
+WEFT_CHILD_CASE("no-room-for-stacks-beside-a-pinned-one") {
+  weft::run({.workers = 1, .stack_size = mebibyte}, [] {
+    weft::chan<void> gate;
+    weft::wait_group before;
+    for (int i = 0; i < 60; ++i) before.go([&] { gate.recv(); });
+    while (weft::stats().parked < 60) weft::yield();
+    gate.close();
+    before.wait();
+    weft::set_workers(2);
+    weft::chan<void> is_pinned(1);
+    auto others = weft::spawn([&] {
+      is_pinned.recv();
+      leave_room(150 * mebibyte);
+      crowd c;
+      c.start_until_waiting(100);
+      c.until_all_stacks_are_used(-1);  // this one's, too
+      c.end(c.made);
+      c.group.wait();
+    });
+    const weft::pinned here;
+    is_pinned.send();
+    others.get();
+  });
+  std::cout << "ended\n";
+}
+
 // Nobody ends, but there is memory again.
 WEFT_CHILD_CASE("room-for-stacks-again") {
   constexpr std::size_t size = 256 * mebibyte;
@@ -260,4 +287,9 @@ TEST_CASE("the run ends while some wait for a stack") {
 TEST_CASE("no stack for main's function: run throws") {
   if (has_no_limit) return;
   CHECK(limited("no-stack-for-main", "2").out == "bad_alloc\n5\n");
+}
+
+TEST_CASE("a pinned goroutine's worker keeps no stacks that others wait for") {
+  if (has_no_limit) return;
+  CHECK(limited("no-room-for-stacks-beside-a-pinned-one", "1").out == "ended\n");
 }
