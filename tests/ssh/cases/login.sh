@@ -97,6 +97,8 @@ login_by_agent() {
   expect_status 0; expect_err_has '8 ok'
   run_without_key --host 127.0.0.1 --no-agent --script 'echo hello'
   expect_status 3; expect_err_has 'tried nothing'
+  run_without_key --host 127.0.0.1 --no-agent --agent --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
   run_without_key --host 127.0.0.1 --identities-only --script 'echo hello'
   expect_status 3; expect_err_has 'tried nothing'
   # The private key is locked, but the agent has it.
