@@ -162,7 +162,23 @@ TEST_CASE("lines have comments, and attributes behind the hosts") {
 TEST_CASE("a bad line is named with its place") {
   CHECK_THROWS_WITH(lister({}, "web1\nweb2:x\n").list("-"),
                     "standard input:2: bad host 'web2:x': the port must be a number from 1 to 65535");
-  CHECK_THROWS_WITH(lister({}, "web 3\n").list("-"), contains("1: bad host 'web 3'"));
+  CHECK_THROWS_WITH(lister({}, "web 3\n").list("-"), contains("1: bad host 'web': word 2 of its line"));
   CHECK_THROWS_WITH(lister({}, "web1 color=red\n").list("-"), contains("'color'"));
   CHECK_THROWS_WITH(lister().list("^/no/such/file"), "cannot read /no/such/file");
+}
+
+TEST_CASE("a password in a line: no blank cuts it, and no error shows it") {
+  CHECK(shown(lister({}, "web1 password=ab#cd user=me # not this\n").list("-")) == "me@web1");
+  const auto targets = lister({}, "web1 password=ab#cd\n").list("-");
+  REQUIRE(targets.size() == 1);
+  REQUIRE(targets[0].said.password);
+  CHECK(targets[0].said.password->reveal() == "ab#cd");
+  for (const char* line : {"web1 password=my secret\n", "web1 password=my se=cret\n"}) {
+    try {
+      lister({}, line).list("-");
+      FAIL("accepted");
+    } catch (const std::invalid_argument& error) {
+      CHECK(std::string(error.what()).find("cret") == std::string::npos);
+    }
+  }
 }

@@ -9,6 +9,7 @@
 #include "hosts/host_pattern.hpp"
 #include "output/board.hpp"
 #include "output/fold.hpp"
+#include "report/advice.hpp"
 #include "support/catch.hpp"
 #include "text/base64.hpp"
 #include "text/line_diff.hpp"
@@ -192,4 +193,18 @@ TEST_CASE("the board tells who is where") {
   CHECK(b.line(20) == "2 of 9 done, 1 fa...");
   CHECK_THAT(b.full(), contains("2 of 9 done, 1 failed, 2 running, 5 waiting\n"));
   CHECK_THAT(b.full(), contains("  connect: web3 (for up to "));
+}
+
+TEST_CASE("whatever keeps a host from its script comes with advice") {
+  using enum ssh_runner::phase;
+  for (const auto where : {resolve, connect, handshake, host_key, login, start}) {
+    for (const auto outcome : {verdict::not_connected, verdict::timed_out, verdict::host_key_refused}) {
+      for (const char* cause : {"Connection reset by peer", "revoked: known_hosts forbids the key", "?"}) {
+        result r;
+        r.fail(outcome, where, cause);
+        CAPTURE(int(where), int(outcome), cause);
+        CHECK_FALSE(advice_for(r).empty());
+      }
+    }
+  }
 }

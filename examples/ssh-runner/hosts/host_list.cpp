@@ -22,6 +22,13 @@ std::vector<std::string> words_of(std::string_view line) {
   }
 }
 
+// A comment begins a line or follows a blank, as in a shell: a value may have a #.
+std::string_view without_comment(std::string_view line) {
+  for (auto at = line.find('#'); at != std::string_view::npos; at = line.find('#', at + 1))
+    if (at == 0 || blanks.find(line[at - 1]) != std::string_view::npos) return line.substr(0, at);
+  return line;
+}
+
 bool is_excluded(const target& t, const std::string& pattern) {
   const std::string with_port = t.address();
   const std::string with_user = t.said.user + '@' + t.host;
@@ -91,7 +98,7 @@ void host_list::add_lines(std::istream& lines, const std::string& name) {
   std::string line;
   for (int number = 1; std::getline(lines, line); ++number) {
     try {
-      add_line(std::string_view(line).substr(0, line.find('#')));
+      add_line(without_comment(line));
     } catch (const std::invalid_argument& error) {
       throw bad_target(name + ':' + std::to_string(number) + ": " + error.what());
     }
@@ -102,12 +109,16 @@ void host_list::add_line(std::string_view line) {
   const std::vector<std::string> words = words_of(line);
   if (words.empty()) return;
   host_attributes attributes;
+  bool after_password = false;
   for (std::size_t i = 1; i < words.size(); ++i) {
     const auto equals = words[i].find('=');
-    if (equals == std::string::npos)
-      throw bad_target("bad host '" + words[0] + ' ' + words[i] +
-                       "': after the host only name=value may follow");
-    attributes.set(words[i].substr(0, equals), words[i].substr(equals + 1));
+    const std::string name = words[i].substr(0, equals);
+    // The word itself is not shown: it may be the rest of a password with a blank in it.
+    if (equals == std::string::npos || (after_password && !host_attributes::is_name(name)))
+      throw bad_target("bad host '" + words[0] + "': word " + std::to_string(i + 1) +
+                       " of its line is not name=value (values with blanks: in an --inventory)");
+    attributes.set(name, words[i].substr(equals + 1));
+    after_password |= name == "password";
   }
   add(words[0], attributes);
 }

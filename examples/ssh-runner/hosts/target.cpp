@@ -1,6 +1,7 @@
 #include "hosts/target.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <fstream>
@@ -41,6 +42,12 @@ std::string environment(const std::string& name) {
 }
 
 }  // namespace
+
+bool host_attributes::is_name(std::string_view name) {
+  constexpr std::array<std::string_view, 8> names = {"user", "port", "key", "password", "password_env",
+                                                     "password_file", "jump", "fingerprint"};
+  return std::ranges::find(names, name) != names.end();
+}
 
 void host_attributes::set(std::string_view name, const std::string& value) {
   if (name == "user")

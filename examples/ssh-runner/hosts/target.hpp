@@ -23,6 +23,7 @@ struct host_attributes {
 
   // "port", "2222": reads what the value names (password_env, password_file). Throws bad_target.
   void set(std::string_view name, const std::string& value);
+  static bool is_name(std::string_view name);  // one that set() takes
   // Takes from `other` what is not said here.
   void complete_with(const host_attributes& other);
 };

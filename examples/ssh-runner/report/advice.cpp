@@ -28,7 +28,7 @@ std::string for_host_key(const result& r) {
     return "a host has a key of each type, with a fingerprint of its own: see `ssh-keyscan HOST | "
            "ssh-keygen -lf -`";
   if (says(r, "cannot be kept")) return "the first file of --known-hosts must be one that can be written";
-  return {};
+  return "do not log in, unless the line of known_hosts (--known-hosts) is wrong";
 }
 
 std::string for_start(const result& r) {
@@ -63,7 +63,8 @@ std::string advice_for(const result& r) {
       if (says(r, "refused")) return "is an SSH server running there, on that port (--port)?";
       if (says(r, "unreachable") || says(r, "No route"))
         return "is there a way to that network from here? With another kind of address (-4, -6)?";
-      return late ? "is the host up? Does a firewall swallow the packets?" : "";
+      return late ? "is the host up? Does a firewall swallow the packets?"
+                  : "does `ssh -v` get there from here? If something between ends connections, --retries";
     case phase::handshake:
       if (says(r, "no match") || says(r, "kex"))
         return "the server knows older algorithms only: --insecure-algorithms offers them";
