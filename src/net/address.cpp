@@ -21,8 +21,6 @@ using namespace detail;
 
 namespace {
 
-constexpr std::string_view digits = "0123456789";
-
 [[noreturn]] void fail_parse(std::string_view ip, const std::string& why) {
   fail_net(EINVAL, "socket_address \"" + std::string(ip) + "\": " + why);
 }

@@ -81,8 +81,9 @@ std::vector<stack_mark> stack_marks() {
   }
   std::vector<stack_mark> result;
   for (auto& [name, mark] : all) result.push_back(std::move(mark));
-  std::stable_sort(result.begin(), result.end(),
-                   [](const stack_mark& a, const stack_mark& b) { return a.most > b.most; });
+  std::sort(result.begin(), result.end(), [](const stack_mark& a, const stack_mark& b) {
+    return a.most != b.most ? a.most > b.most : a.name < b.name;
+  });
   return result;
 }
 
