@@ -132,15 +132,19 @@ struct crowd {
   }
 };
 
+// Goroutines that begin and end, whose workers keep their stacks.
+void end_some() {
+  weft::chan<void> gate;
+  weft::wait_group some;
+  for (int i = 0; i < 60; ++i) some.go([&] { gate.recv(); });
+  while (weft::stats().parked < 60) weft::yield();
+  gate.close();
+  some.wait();
+}
+
 WEFT_CHILD_CASE("no-room-for-stacks-and-none-idle") {
   weft::run({.stack_size = mebibyte}, [] {
-    // Some ended before, on other workers, which sleep now and have kept stacks.
-    weft::chan<void> gate;
-    weft::wait_group before;
-    for (int i = 0; i < 60; ++i) before.go([&] { gate.recv(); });
-    while (weft::stats().parked < 60) weft::yield();
-    gate.close();
-    before.wait();
+    end_some();  // also on other workers, which sleep now
     leave_room(150 * mebibyte);
     crowd c;
     c.start_until_waiting(100);
@@ -166,12 +170,7 @@ WEFT_CHILD_CASE("no-room-for-stacks-and-none-idle") {
 // A worker that is kept by its goroutine keeps no stacks that others wait for.
 WEFT_CHILD_CASE("no-room-for-stacks-beside-a-pinned-one") {
   weft::run({.workers = 1, .stack_size = mebibyte}, [] {
-    weft::chan<void> gate;
-    weft::wait_group before;
-    for (int i = 0; i < 60; ++i) before.go([&] { gate.recv(); });
-    while (weft::stats().parked < 60) weft::yield();
-    gate.close();
-    before.wait();
+    end_some();
     weft::set_workers(2);
     weft::chan<void> is_pinned(1);
     auto others = weft::spawn([&] {
