@@ -4,12 +4,15 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <fstream>
 #include <iostream>
+#include <mutex>
 #include <new>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include <weft/weft.hpp>
 
@@ -189,6 +192,36 @@ WEFT_CHILD_CASE("no-room-for-stacks-beside-a-pinned-one") {
   std::cout << "ended\n";
 }
 
+// Nor does one that set_workers has sent away.
+WEFT_CHILD_CASE("no-room-for-stacks-beside-retired-workers") {
+  weft::run({.workers = 4, .stack_size = mebibyte}, [] {
+    // At the same time, so on different workers: each has stacks, and a timer, so that its thread stays.
+    std::atomic<int> running = 0;
+    weft::mutex mutex;
+    std::vector<weft::timer> timers;
+    weft::wait_group some;
+    for (int i = 0; i < 3; ++i) {
+      some.go([&] {
+        {
+          const std::lock_guard guard(mutex);
+          timers.emplace_back(std::chrono::hours(1));
+        }
+        ++running;
+        while (running < 3) sched_yield();
+      });
+    }
+    some.wait();
+    weft::set_workers(1);
+    leave_room(150 * mebibyte);
+    crowd c;
+    c.start_until_waiting(100);
+    c.until_all_stacks_are_used(0);
+    c.end(c.made);
+    c.group.wait();
+  });
+  std::cout << "ended\n";
+}
+
 // Nobody ends, but there is memory again.
 WEFT_CHILD_CASE("room-for-stacks-again") {
   constexpr std::size_t size = 256 * mebibyte;
@@ -290,4 +323,9 @@ TEST_CASE("no stack for main's function: run throws") {
 TEST_CASE("a pinned goroutine's worker keeps no stacks that others wait for") {
   if (has_no_limit) return;
   CHECK(limited("no-room-for-stacks-beside-a-pinned-one", "1").out == "ended\n");
+}
+
+TEST_CASE("workers that are sent away keep no stacks that others wait for") {
+  if (has_no_limit) return;
+  CHECK(limited("no-room-for-stacks-beside-retired-workers", "4").out == "ended\n");
 }

@@ -14,6 +14,7 @@
 #include <weft/weft.hpp>
 
 #include "conformance/collect.hpp"
+#include "stack/stack_pool.hpp"
 #include "support/catch.hpp"
 #include "support/fd_count.hpp"
 #include "support/scale.hpp"
@@ -96,9 +97,9 @@ bool comes_down_to(std::size_t threads) {
 TEST_CASE("one workload, any number of workers, one result") {
   const unsigned workers = GENERATE(1u, 2u, 8u, 64u);
   CAPTURE(workers);
-  const std::string expected = weft_test::under_tsan
-                                   ? "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 21 19900"
-                                   : "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 233 19900";
+  const std::string expected =
+      weft_test::under_tsan ? "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 21 19900"
+                            : "2 3 5 7 11 13 17 19 23 29 31 37 41 43 47 53 59 61 67 71 233 19900";
   for (int round = 0; round < 5; ++round) {
     weft::run({.workers = workers}, [&] {
       CHECK(weft::workers() == workers);
@@ -166,6 +167,33 @@ TEST_CASE("parked goroutines of a run that ends are all unwound") {
     weft_test::until_parked(n);
   });
   CHECK(unwound == n);
+}
+
+// On one that another runtime has, an end that goes over the stacks could claim a wait that is not
+// its own.
+TEST_CASE("while a run ends the stacks of its goroutines stay with it") {
+  constexpr std::size_t size = 52 << 10;  // nobody else's
+  auto& pool = weft::detail::stack_pool::of_size(size);
+  int went_to_the_pool = 0;
+  struct at_end {
+    weft::detail::stack_pool& pool;
+    int& n;
+    ~at_end() { n += pool.has_idle() ? 1 : 0; }
+  };
+  weft::run({.workers = 1, .stack_size = size}, [&] {
+    const weft::chan<void> never;
+    for (int i = 0; i < 300; ++i) {  // more than a worker keeps
+      weft::go([&, never] {
+        const at_end look{pool, went_to_the_pool};
+        never.recv();
+      });
+    }
+    while (weft::stats().parked < 300) weft::yield();
+    void* block = nullptr;
+    while (pool.has_idle()) pool.take(&block, 1);  // these are the process's loss
+  });
+  CHECK(went_to_the_pool == 0);
+  CHECK(pool.has_idle());
 }
 
 TEST_CASE("counters move as they should") {
