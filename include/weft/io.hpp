@@ -22,7 +22,8 @@ namespace weft {
 
 /// Waits until reading from fd (writing to it) would not block. Hang-up and error are ready, too:
 /// the next read reports them. Regular files are always ready. Any number may wait at once; between
-/// waits fd may be closed and its number reused. The descriptor may be in blocking mode.
+/// waits fd may be closed and its number reused. The descriptor may be in blocking mode. Only the
+/// system is asked: what a file_descriptor has read and not returned (see there) it does not know.
 /// @throws std::system_error if fd is not open.
 wait_status wait_readable(int fd, wait_limit limit = {});
 /// The same for writing.
@@ -46,8 +47,14 @@ void cancel_waits(int fd);
 /// std::errc::timed_out at the limit, operation_canceled when its context is cancelled,
 /// bad_file_descriptor when closed before or meanwhile,
 /// broken_pipe when the other end is gone (never SIGPIPE). What was read and not returned stays
-/// for the next call. A descriptor in blocking mode never blocks a worker. Nor does a regular file:
-/// what the system cannot do at once goes through blocking(), where no limit can interrupt it.
+/// for the next call, and moves with the descriptor; rest() takes it.
+///
+/// No worker is ever blocked. What the system cannot do at once with a regular file goes through
+/// blocking(). A file counts as always ready, so limits do not end its calls: they are done, however
+/// long a disk takes, even if the limit has passed before. A descriptor in blocking mode is waited
+/// for, with its limit; where the system cannot be told not to block (terminals, other devices, pipes
+/// before Linux 6.4), the call itself goes through blocking(), too. There neither limit nor close()
+/// ends it, should another reader have taken the bytes meanwhile, or the room not suffice.
 class file_descriptor {
  public:
   /// Owns nothing.
@@ -61,7 +68,8 @@ class file_descriptor {
   /// Closes it. Never waits.
   ~file_descriptor();
 
-  /// Opens a file, close-on-exec.
+  /// Opens a file, close-on-exec. Waits as open(2) does (for the other end of a FIFO, a slow disk), in a
+  /// goroutine through blocking(), which no limit interrupts. @throws std::system_error that names the path.
   static file_descriptor open(const std::filesystem::path& path, int flags, mode_t mode = 0666);
   /// A second descriptor for the same open file, close-on-exec.
   static file_descriptor duplicate(int fd);
@@ -105,8 +113,13 @@ class file_descriptor {
     return users_.load(std::memory_order_relaxed) < closing ? fd_.load(std::memory_order_relaxed)
                                                             : -1;
   }
-  /// Gives up ownership; who waits on it meanwhile gets bad_file_descriptor.
+  /// Gives up ownership; who waits on it meanwhile gets bad_file_descriptor. What rest() would give
+  /// stays here, for it alone.
   int release() noexcept;
+  /// Takes what calls that failed had read: at its limit read_full() had a part, say. The next read
+  /// would give it, but whom the number goes to by release() or a redirection does not see it. For one at
+  /// a time with reads; also after a close. Never waits.
+  std::string rest() noexcept { return std::exchange(held_, {}); }
   /// Whether it owns an open descriptor.
   explicit operator bool() const noexcept { return get() >= 0; }
 

@@ -34,7 +34,8 @@ class redirection {
   /// One of the kinds above.
   redirection(stdio kind) noexcept : to_(kind) {}
   /// An open file, pipe end or socket. start() puts it into blocking mode, which is what programs
-  /// expect, and closes it here once the process has it.
+  /// expect, and closes it here once the process has it. What fd.rest() would give, the process does
+  /// not see.
   redirection(file_descriptor fd) noexcept : to_(std::move(fd)) {}
   /// A file by its name, opened by start(): read from, or written anew. Two streams into one file
   /// overwrite each other; for stderr beside stdout there is stdio::to_stdout.
@@ -65,6 +66,9 @@ struct command_state;
 
 /// A program to run, and the process that runs it, in a process group of its own together with what
 /// it starts. There is no shell. Describe it, start it once, wait for it. Move-only.
+///
+/// What leaves the group by setsid or setpgid, as daemons do, belongs to it no longer: neither signals
+/// nor limits reach it, and it may hold pipes open after wait().
 ///
 /// The process gets default signal dispositions, an empty signal mask, and no descriptors but its
 /// three streams, whatever other libraries left open. As a group of its own it is no part of the

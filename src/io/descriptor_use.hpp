@@ -24,14 +24,12 @@ struct owned_descriptor;
 // What a descriptor is: how a call is kept from blocking the thread, and how it is waited for.
 enum class descriptor_kind : std::uint8_t {
   unknown,
-  plain,          // not blocking; level semantics
-  blocking_mode,  // level semantics
-  pipe,           // edge-triggered, as the next three
-  blocking_pipe,
+  other,  // level semantics
+  pipe,   // edge-triggered, as the next two
   socket,
-  tcp,            // a read that gives less than it was asked for has left nothing
-  other_socket,   // level semantics again
-  regular         // never waited for
+  tcp,           // a read that gives less than it was asked for has left nothing
+  other_socket,  // level semantics again
+  regular        // never waited for
 };
 
 // Throws std::system_error that names operation and descriptor. `what`: one of file_descriptor's, or
@@ -96,7 +94,7 @@ struct descriptor_use {
   file_descriptor& of;
   const char* what;
   int fd = -1;
-  descriptor_kind kind = descriptor_kind::plain;
+  descriptor_kind kind = descriptor_kind::other;
 
  private:
   // At a limit that has passed: how. Otherwise nothing; throws when it is closed.

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "base/spin_lock.hpp"
+#include "blocking/blocking_pool.hpp"
 #include "io/descriptor_use.hpp"
 #include "io/epoll_poller.hpp"
 #include "io/system_calls.hpp"
@@ -37,9 +38,10 @@ std::span<const std::byte> bytes_of(std::string_view s) noexcept {
 namespace detail {
 
 void fail_descriptor(int error, const char* what, int fd) {
-  throw std::system_error(error, std::generic_category(),
-                          (std::strchr(what, ':') == nullptr ? "weft::file_descriptor::" : "weft::") +
-                              std::string(what) + " (descriptor " + std::to_string(fd) + ")");
+  throw std::system_error(
+      error, std::generic_category(),
+      (std::strchr(what, ':') == nullptr ? "weft::file_descriptor::" : "weft::") +
+          std::string(what) + " (descriptor " + std::to_string(fd) + ")");
 }
 
 descriptor_use::descriptor_use(file_descriptor& d, const char* operation) : of(d), what(operation) {
@@ -179,9 +181,16 @@ file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
 file_descriptor::~file_descriptor() { close(); }
 
 file_descriptor file_descriptor::open(const std::filesystem::path& path, int flags, mode_t mode) {
-  const int fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+  // It may block: a FIFO that nobody has opened yet, a disk far away, a file that is leased.
+  int fd = -1;
+  int error = 0;
+  auto open_it = [&] {
+    fd = ::open(path.c_str(), flags | O_CLOEXEC, mode);
+    if (fd < 0) error = last_error();
+  };
+  run_on_blocking_thread(function_view(open_it));
   if (fd < 0) {
-    throw std::system_error(last_error(), std::generic_category(),
+    throw std::system_error(error, std::generic_category(),
                             "weft::file_descriptor::open " + path.string());
   }
   return file_descriptor(fd);
@@ -263,8 +272,8 @@ void file_descriptor::close() {
   std::uint32_t users = users_.load(std::memory_order_relaxed);
   do {
     if ((users & closing_bit) != 0) return;
-  } while (!users_.compare_exchange_weak(users, (users + 1) | closing_bit, std::memory_order_acq_rel,
-                                         std::memory_order_relaxed));
+  } while (!users_.compare_exchange_weak(users, (users + 1) | closing_bit,
+                                         std::memory_order_acq_rel, std::memory_order_relaxed));
   cancel_waits(fd);
   if (users_.fetch_sub(1, std::memory_order_acq_rel) - 1 == closing_bit) finish_close(fd);
 }

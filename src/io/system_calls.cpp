@@ -1,9 +1,13 @@
-// Sockets are told with each call not to wait (MSG_DONTWAIT), pipes too where the system knows how
-// (RWF_NOWAIT); so it does not matter that somebody else may change O_NONBLOCK. Other descriptors in
-// blocking mode are asked first (poll) and written PIPE_BUF bytes at a time, for which a pipe that is
-// ready has room. A regular file never says that it would block: what the page cache cannot do at
-// once is done on a thread of the blocking pool.
-// Proved by: tests/conformance/descriptor_*.cpp, tests/unit/fallback_test.cpp.
+// Sockets are told with each call not to wait (MSG_DONTWAIT), so are pipes and whatever else knows how
+// (RWF_NOWAIT); then it does not matter that somebody else may change O_NONBLOCK.
+//
+// no_blocked_worker: all that is left, a terminal above all, is asked for its mode before each call,
+//   since that belongs to the open file, which others may share. In blocking mode it is asked whether
+//   it is ready (poll), and then the call is made on a thread of the blocking pool: another reader may
+//   have been faster, and what has room for something need not have room for all.
+// A regular file never says that it would block: what the page cache cannot do at once is done on a
+// thread of the pool, too.
+// Proved by: tests/conformance/descriptor_*.cpp, terminal_test.cpp, tests/unit/io_fallback_test.cpp.
 #include "io/system_calls.hpp"
 
 #include <fcntl.h>
@@ -50,20 +54,30 @@ bool ready_now(int fd, short events) noexcept {
   return ::poll(&p, 1, 0) > 0;
 }
 
-bool is_unsupported(ssize_t n) noexcept { return n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL; }
+// EPERM: a container whose filter does not know the call.
+bool is_unsupported(ssize_t n) noexcept {
+  return n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL || n == -EPERM;
+}
 
-// What cannot be done at once, where this thread may block.
-template <class F>
-ssize_t on_blocking_thread(F call) noexcept {
+// One that is not open does not block.
+bool is_in_blocking_mode(int fd) noexcept {
+  const int flags = fcntl(fd, F_GETFL);
+  return flags >= 0 && (flags & O_NONBLOCK) == 0;
+}
+
+// Where a thread may block. `call` gives what result_of gives.
+template <class Call>
+ssize_t on_blocking_thread(Call call) noexcept {
   ssize_t n = 0;
-  auto body = [&] { n = result_of(call()); };
+  auto body = [&] { n = call(); };
   run_on_blocking_thread(function_view(body));
   return n;
 }
 
 // A write that cannot raise SIGPIPE, on kernels without RWF_NOSIGNAL: the signal is blocked, and
 // taken away if the write brought it about.
-ssize_t write_without_signal(int fd, const void* data, std::size_t size) noexcept {
+template <class Write>
+ssize_t without_signal(Write write) noexcept {
   sigset_t pipe_signal;
   sigset_t before;
   sigset_t pending;
@@ -72,7 +86,7 @@ ssize_t write_without_signal(int fd, const void* data, std::size_t size) noexcep
   sigpending(&pending);
   const bool was_pending = sigismember(&pending, SIGPIPE) == 1;
   pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
-  const ssize_t n = result_of(::write(fd, data, size));
+  const ssize_t n = result_of(write());
   if (n == -EPIPE && !was_pending) {
     const timespec at_once{};
     while (sigtimedwait(&pipe_signal, nullptr, &at_once) == -1 && last_error() == EINTR) {
@@ -82,87 +96,123 @@ ssize_t write_without_signal(int fd, const void* data, std::size_t size) noexcep
   return n;
 }
 
-ssize_t write_to_pipe(int fd, bool may_block, std::span<const std::byte> from) noexcept {
-  // A system that knows the first flag knows the second one for pipes.
-  static std::atomic<bool> has_flags{true};
-  if (has_flags.load(std::memory_order_relaxed)) {
-    iovec v{const_cast<std::byte*>(from.data()), from.size()};
-    const ssize_t n = result_of(pwritev2(fd, &v, 1, -1, RWF_NOSIGNAL | RWF_NOWAIT));
-    if (!is_unsupported(n)) return n;
-    has_flags.store(false, std::memory_order_relaxed);
-  }
-  if (!may_block) return write_without_signal(fd, from.data(), from.size());
-  if (!ready_now(fd, POLLOUT)) return -EAGAIN;
-  return write_without_signal(fd, from.data(), std::min(from.size(), std::size_t{PIPE_BUF}));
+ssize_t read_at_once(int fd, std::span<std::byte> into) noexcept {
+  iovec v{into.data(), into.size()};
+  return result_of(preadv2(fd, &v, 1, -1, RWF_NOWAIT));
 }
 
-ssize_t read_from_pipe(int fd, bool may_block, std::span<std::byte> into) noexcept {
-  static std::atomic<bool> has_no_wait{true};
+ssize_t write_at_once(int fd, std::span<const std::byte> from, int more_flags = 0) noexcept {
+  iovec v{const_cast<std::byte*>(from.data()), from.size()};
+  return result_of(pwritev2(fd, &v, 1, -1, RWF_NOWAIT | more_flags));
+}
+
+// See no_blocked_worker.
+ssize_t read_as_its_mode_is(int fd, std::span<std::byte> into) noexcept {
+  const auto call = [=] { return result_of(::read(fd, into.data(), into.size())); };
+  if (!is_in_blocking_mode(fd)) return call();
+  if (!ready_now(fd, POLLIN)) return -EAGAIN;
+  return on_blocking_thread(call);
+}
+
+// The same. `write` is given what is to be written, here or there.
+template <class Write>
+ssize_t write_as_its_mode_is(int fd, std::span<const std::byte> from, Write write) noexcept {
+  if (!is_in_blocking_mode(fd)) return write(from);
+  if (!ready_now(fd, POLLOUT)) return -EAGAIN;
+  // For so much a pipe that is ready has room.
+  const auto part = from.first(std::min(from.size(), std::size_t{PIPE_BUF}));
+  return on_blocking_thread([=] { return write(part); });
+}
+
+ssize_t read_from_pipe(int fd, std::span<std::byte> into) noexcept {
+  // What this system does not know is not tried again.
+  static std::atomic<bool> has_no_wait{true};  // Linux 6.4, for pipes
   if (has_no_wait.load(std::memory_order_relaxed)) {
-    iovec v{into.data(), into.size()};
-    const ssize_t n = result_of(preadv2(fd, &v, 1, -1, RWF_NOWAIT));
+    const ssize_t n = read_at_once(fd, into);
     if (!is_unsupported(n)) return n;
     has_no_wait.store(false, std::memory_order_relaxed);
   }
-  if (may_block && !ready_now(fd, POLLIN)) return -EAGAIN;
-  return result_of(::read(fd, into.data(), into.size()));
+  return read_as_its_mode_is(fd, into);
+}
+
+ssize_t write_to_pipe(int fd, std::span<const std::byte> from) noexcept {
+  static std::atomic<bool> has_no_signal{true};  // Linux 6.18
+  if (has_no_signal.load(std::memory_order_relaxed)) {
+    const ssize_t n = write_at_once(fd, from, RWF_NOSIGNAL);
+    if (!is_unsupported(n)) return n;
+    has_no_signal.store(false, std::memory_order_relaxed);
+  }
+  static std::atomic<bool> has_no_wait{true};
+  if (has_no_wait.load(std::memory_order_relaxed)) {
+    const ssize_t n = without_signal([&] { return write_at_once(fd, from); });
+    if (!is_unsupported(n)) return n;
+    has_no_wait.store(false, std::memory_order_relaxed);
+  }
+  return write_as_its_mode_is(fd, from, [fd](std::span<const std::byte> part) {
+    return without_signal([&] { return result_of(::write(fd, part.data(), part.size())); });
+  });
+}
+
+// Terminals and other devices, eventfds and the like.
+ssize_t read_from_other(int fd, std::span<std::byte> into) noexcept {
+  if (is_in_blocking_mode(fd)) {
+    const ssize_t n = read_at_once(fd, into);
+    if (!is_unsupported(n)) return n;
+  }
+  return read_as_its_mode_is(fd, into);
+}
+
+ssize_t write_to_other(int fd, std::span<const std::byte> from) noexcept {
+  return write_as_its_mode_is(fd, from, [fd](std::span<const std::byte> part) {
+    return result_of(::write(fd, part.data(), part.size()));
+  });
+}
+
+ssize_t read_file(int fd, std::span<std::byte> into) noexcept {
+  const ssize_t n = read_at_once(fd, into);
+  if (n >= 0) return n;
+  return on_blocking_thread([=] { return result_of(::read(fd, into.data(), into.size())); });
+}
+
+ssize_t write_file(int fd, std::span<const std::byte> from) noexcept {
+  const ssize_t n = write_at_once(fd, from);
+  if (n >= 0) return n;
+  return on_blocking_thread([=] { return result_of(::write(fd, from.data(), from.size())); });
 }
 
 }  // namespace
 
 descriptor_kind kind_of(int fd) noexcept {
   struct stat s {};
-  if (fstat(fd, &s) != 0) return descriptor_kind::plain;
-  if (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode)) return descriptor_kind::regular;
+  if (fstat(fd, &s) != 0) return descriptor_kind::other;
+  if (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode))
+    return descriptor_kind::regular;
   if (S_ISSOCK(s.st_mode)) return kind_of_socket(fd);
-  const int flags = fcntl(fd, F_GETFL);
-  const bool may_block = flags >= 0 && (flags & O_NONBLOCK) == 0;
-  if (S_ISFIFO(s.st_mode)) return may_block ? descriptor_kind::blocking_pipe : descriptor_kind::pipe;
-  return may_block ? descriptor_kind::blocking_mode : descriptor_kind::plain;
+  return S_ISFIFO(s.st_mode) ? descriptor_kind::pipe : descriptor_kind::other;
 }
 
 ssize_t try_read(int fd, descriptor_kind k, std::span<std::byte> into) noexcept {
   switch (k) {
-    case descriptor_kind::regular: {
-      iovec v{into.data(), into.size()};
-      const ssize_t n = preadv2(fd, &v, 1, -1, RWF_NOWAIT);
-      if (n >= 0) return n;
-      return on_blocking_thread([&] { return ::read(fd, into.data(), into.size()); });
-    }
+    case descriptor_kind::regular: return read_file(fd, into);
     case descriptor_kind::socket:
     case descriptor_kind::other_socket:
     case descriptor_kind::tcp: return result_of(recv(fd, into.data(), into.size(), MSG_DONTWAIT));
-    case descriptor_kind::pipe:
-    case descriptor_kind::blocking_pipe:
-      return read_from_pipe(fd, k == descriptor_kind::blocking_pipe, into);
-    case descriptor_kind::blocking_mode:
-      if (!ready_now(fd, POLLIN)) return -EAGAIN;
-      [[fallthrough]];
-    default: return result_of(::read(fd, into.data(), into.size()));
+    case descriptor_kind::pipe: return read_from_pipe(fd, into);
+    default: return read_from_other(fd, into);
   }
 }
 
 ssize_t try_write(int fd, descriptor_kind k, std::span<const std::byte> from) noexcept {
   switch (k) {
-    case descriptor_kind::regular: {
-      iovec v{const_cast<std::byte*>(from.data()), from.size()};
-      const ssize_t n = pwritev2(fd, &v, 1, -1, RWF_NOWAIT);
-      if (n >= 0) return n;
-      return on_blocking_thread([&] { return ::write(fd, from.data(), from.size()); });
-    }
+    case descriptor_kind::regular: return write_file(fd, from);
     case descriptor_kind::socket:
     case descriptor_kind::other_socket:
     case descriptor_kind::tcp: {
       const ssize_t n = result_of(send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
       return n == -ECONNRESET ? -EPIPE : n;  // the first time, and EPIPE ever after
     }
-    case descriptor_kind::pipe:
-    case descriptor_kind::blocking_pipe:
-      return write_to_pipe(fd, k == descriptor_kind::blocking_pipe, from);
-    case descriptor_kind::blocking_mode:
-      if (!ready_now(fd, POLLOUT)) return -EAGAIN;
-      return result_of(::write(fd, from.data(), std::min(from.size(), std::size_t{PIPE_BUF})));
-    default: return result_of(::write(fd, from.data(), from.size()));
+    case descriptor_kind::pipe: return write_to_pipe(fd, from);
+    default: return write_to_other(fd, from);
   }
 }
 

@@ -16,8 +16,7 @@ descriptor_kind kind_of(int fd) noexcept;
 // that ends. Terminals do not (there is room long before they say so), nor do datagrams between
 // processes (it is the other's queue that is full), nor what nobody has looked at.
 constexpr bool is_edge_triggered(descriptor_kind k) noexcept {
-  return k == descriptor_kind::pipe || k == descriptor_kind::blocking_pipe ||
-         k == descriptor_kind::socket || k == descriptor_kind::tcp;
+  return k == descriptor_kind::pipe || k == descriptor_kind::socket || k == descriptor_kind::tcp;
 }
 
 // What result_of gives.

@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -97,6 +98,42 @@ TEST_CASE("a time-out loses no data", "[io][timeout]") {
     CHECK(text_of(five) == "abcde");
     ends.writer.close();
     CHECK(ends.reader.read_all() == "fg");
+  };
+  check();
+  weft::run(check);
+}
+
+TEST_CASE("what a call had read moves with its descriptor, and rest() takes it", "[io][timeout]") {
+  auto check = [] {
+    auto ends = weft::pipe();
+    std::array<std::byte, 5> five;
+    auto hold = [&](weft::file_descriptor& from, std::string_view text) {
+      ends.writer.write(text);
+      CHECK(failure([&] { from.read_full(five, 0ms); }) == std::errc::timed_out);
+    };
+    hold(ends.reader, "abc");
+    // The system knows nothing of it.
+    CHECK(weft::wait_readable(ends.reader.get(), 0ms) == weft::wait_status::timeout);
+    weft::file_descriptor moved = std::move(ends.reader);
+    CHECK(ends.reader.rest() == "");
+    CHECK(read_some(moved, 2) == "ab");
+    CHECK(moved.rest() == "c");
+    CHECK(moved.rest() == "");
+    hold(moved, "def");
+    weft::file_descriptor assigned;
+    assigned = std::move(moved);
+    ends.writer.write("ghi");
+    CHECK(read_some(assigned) == "def");
+    CHECK(read_some(assigned) == "ghi");
+    // Whom the number goes to does not see it; it is still here.
+    hold(assigned, "jkl");
+    weft::file_descriptor other(assigned.release());
+    ends.writer.write("mno");
+    CHECK(read_some(other) == "mno");
+    CHECK(assigned.rest() == "jkl");
+    hold(other, "pqr");
+    other.close();
+    CHECK(other.rest() == "pqr");
   };
   check();
   weft::run(check);

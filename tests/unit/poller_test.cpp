@@ -486,14 +486,13 @@ TEST_CASE("kinds of descriptors", "[poller]") {
   auto ends = weft::pipe();
   CHECK(kind_of(ends.reader.get()) == descriptor_kind::pipe);
   CHECK(::fcntl(ends.reader.get(), F_SETFL, 0) == 0);
-  CHECK(kind_of(ends.reader.get()) == descriptor_kind::blocking_pipe);
+  CHECK(kind_of(ends.reader.get()) == descriptor_kind::pipe);
   auto exe = weft::file_descriptor::open("/proc/self/exe", O_RDONLY);
   CHECK(kind_of(exe.get()) == descriptor_kind::regular);
   auto null = weft::file_descriptor::open("/dev/null", O_RDWR);
-  CHECK(kind_of(null.get()) == descriptor_kind::blocking_mode);
+  CHECK(kind_of(null.get()) == descriptor_kind::other);
   CHECK_FALSE(is_edge_triggered(descriptor_kind::other_socket));
-  CHECK_FALSE(is_edge_triggered(descriptor_kind::plain));
-  CHECK_FALSE(is_edge_triggered(descriptor_kind::blocking_mode));
+  CHECK_FALSE(is_edge_triggered(descriptor_kind::other));
 }
 
 TEST_CASE("somebody makes a descriptor blocking after its first use", "[poller]") {
