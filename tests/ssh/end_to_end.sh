@@ -82,6 +82,18 @@ all_hosts=$(IFS=,; echo "${sshd_addresses[*]}")
 run() {
   status=0
   HOME=$dir "$ssh_runner" "$@" > "$dir/out" 2> "$dir/err" || status=$?
+  expect_advice
+}
+# Whatever failed: below the line that says so there is one that says what may be done.
+expect_advice() {
+  awk '
+    /^ssh-runner:   [^ ]/ { failure = "" }
+    /^ssh-runner: [^ ]/ {
+      if (failure != "") exit
+      if ($0 ~ /: (resolve|connect|handshake|host key|login|start|command|signal|time-out): /) failure = $0
+    }
+    END { if (failure != "") { print failure; exit 1 } }' "$dir/err" > "$dir/verdict" ||
+    fail "no advice: $(cat "$dir/verdict")"
 }
 
 # The same with what it takes to get in: known_hosts=FILE, key=FILE or config=FILE before it replace the
@@ -179,9 +191,13 @@ fail() {
 
 expect_status() { [ "$status" -eq "$1" ] || fail "status $status, not $1"; }
 expect_out() { [ "$(cat "$dir/out")" = "$1" ] || fail "stdout is not: $1"; }
-expect_out_has() { grep -qF -- "$1" "$dir/out" || fail "not on stdout: $1"; }
-expect_err_has() { grep -qF -- "$1" "$dir/err" || fail "not on stderr: $1"; }
-expect_err_lacks() { ! grep -qF -- "$1" "$dir/err" || fail "on stderr: $1"; }
+# To grep several lines are several texts, one of which is enough.
+has() {  # FILE TEXT
+  if [[ $2 == *$'\n'* ]]; then [[ $(cat "$1") == *"$2"* ]]; else grep -qF -- "$2" "$1"; fi
+}
+expect_out_has() { has "$dir/out" "$1" || fail "not on stdout: $1"; }
+expect_err_has() { has "$dir/err" "$1" || fail "not on stderr: $1"; }
+expect_err_lacks() { ! has "$dir/err" "$1" || fail "on stderr: $1"; }
 
 # Each of `hosts` hosts printed the numbers 1 to `last`, each on a line of its own, in order.
 expect_numbers() {
@@ -216,6 +232,7 @@ if declare -F "${group}_set_up" > /dev/null; then "${group}_set_up"; cases=("${c
 : > "$dir/out"; : > "$dir/err"
 for current in "${cases[@]}"; do
   [ -n "$current" ] || continue
+  declare -F "$current" > /dev/null || { echo "no such case: $current" >&2; exit 64; }
   status=0 begin=${EPOCHREALTIME/[.,]/}
   "$current"
   echo "ok: $current ($(((${EPOCHREALTIME/[.,]/} - begin) / 1000)) ms)"

@@ -23,7 +23,7 @@ planned_host host(const std::string& label) {
   auto to = std::make_shared<endpoint>();
   to->name = to->address = label;
   to->user = "me";
-  return {label, to, label};
+  return {label, to, label, {}};
 }
 
 std::string shown(renderer& r, stream where, const std::vector<std::string>& lines) {
@@ -60,8 +60,7 @@ TEST_CASE("prefixes by format") {
   CHECK(shown(*make_prefix_renderer(web, 3, asked), stream::out, {"a"}).starts_with("20"));
   asked.format = "x ";
   asked.colour_stdout = true;
-  CHECK(shown(*make_prefix_renderer(web, 0, asked), stream::out, {"a"}) ==
-        "\033[36mx \033[0ma\n");
+  CHECK(shown(*make_prefix_renderer(web, 0, asked), stream::out, {"a"}) == "\033[36mx \033[0ma\n");
   CHECK(shown(*make_prefix_renderer(web, 0, asked), stream::err, {"a"}) == "x a\n");
 }
 
@@ -195,11 +194,16 @@ TEST_CASE("the board tells who is where") {
   CHECK_THAT(b.full(), contains("  connect: web3 (for up to "));
 }
 
-TEST_CASE("whatever keeps a host from its script comes with advice") {
+TEST_CASE("every failure comes with advice") {
   using enum ssh_runner::phase;
-  for (const auto where : {resolve, connect, handshake, host_key, login, start}) {
-    for (const auto outcome : {verdict::not_connected, verdict::timed_out, verdict::host_key_refused}) {
-      for (const char* cause : {"Connection reset by peer", "revoked: known_hosts forbids the key", "?"}) {
+  using enum verdict;
+  for (const auto where :
+       {waiting, resolve, connect, handshake, host_key, login, start, command, signal, time_out}) {
+    for (const auto outcome :
+         {stopped, command_failed, not_connected, timed_out, host_key_refused}) {
+      for (const char* cause :
+           {"Connection reset by peer", "revoked: known_hosts forbids the key", "exit status 3",
+            "sudo wants a password", "stopped by SIGINT; it may still run", "?"}) {
         result r;
         r.fail(outcome, where, cause);
         CAPTURE(int(where), int(outcome), cause);
@@ -207,4 +211,24 @@ TEST_CASE("whatever keeps a host from its script comes with advice") {
       }
     }
   }
+}
+
+TEST_CASE("a failed command's advice is about how it failed") {
+  result r;
+  r.fail(verdict::command_failed, phase::command, "exit status 3");
+  r.exit_code = 3;
+  CHECK_THAT(advice_for(r), contains("its output"));
+  r.exit_code = 126;
+  CHECK_THAT(advice_for(r), contains("cannot be executed"));
+  r.exit_code = 127;
+  CHECK_THAT(advice_for(r), contains("PATH"));
+  r.where = phase::signal;
+  r.signal = "SEGV";
+  CHECK_THAT(advice_for(r), contains("crashed"));
+  r.signal = "KILL";
+  CHECK_THAT(advice_for(r), contains("memory"));
+  r.signal = "TERM";
+  CHECK_THAT(advice_for(r), contains("somebody"));
+  r.fail(verdict::timed_out, phase::handshake, "the run took more than 1 s");
+  CHECK_THAT(advice_for(r), contains("--timeout"));
 }

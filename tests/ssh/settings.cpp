@@ -1,8 +1,13 @@
+#include <sstream>
+
 #include "report/exit_status.hpp"
-#include "text/duration.hpp"
+#include "settings/env_file.hpp"
+#include "settings/usage_error.hpp"
 #include "support/catch.hpp"
+#include "text/duration.hpp"
 
 using namespace ssh_runner;
+using weft_test::contains;
 using namespace std::chrono_literals;
 
 TEST_CASE("durations") {
@@ -14,8 +19,8 @@ TEST_CASE("durations") {
   CHECK(parse_duration("1h") == 1h);
   CHECK(parse_duration("1h30m") == 90min);
   CHECK(parse_duration("1m0.5s") == 60500ms);
-  for (const char* bad :
-       {"", "s", "abc", "-1", "1x", "1s2s3", "1..2", "1m2", "m1", "1 s", "inf", "nan", "1e99", "9999999h"})
+  for (const char* bad : {"", "s", "abc", "-1", "1x", "1s2s3", "1..2", "1m2", "m1", "1 s", "inf",
+                          "nan", "1e99", "9999999h"})
     CHECK(parse_duration(bad) == std::nullopt);
 }
 
@@ -37,4 +42,42 @@ TEST_CASE("the worst host decides the exit status") {
   CHECK(with({not_connected, command_failed}) == 3);
   CHECK(with({not_connected, timed_out, ok}) == 4);
   CHECK(with({host_key_refused, timed_out, command_failed}) == 5);
+}
+
+TEST_CASE("files of variables") {
+  std::istringstream text(R"(# a comment
+
+A=plain # with a comment
+export B = 'single $A \n # kept'
+C="double \"$A\"\n#${B_}x\$A"
+D: as in YAML
+E=
+F=$A-${A}$ c:\dir
+G='two
+lines' # and a comment
+A=again
+)");
+  const auto found = parse_env_file(text, "file");
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"A", "plain"},
+      {"B", "single $A \\n # kept"},
+      {"C", "double \"plain\"\n#x$A"},
+      {"D", "as in YAML"},
+      {"E", ""},
+      {"F", "plain-plain$ c:\\dir"},
+      {"G", "two\nlines"},
+      {"A", "again"}};
+  CHECK(found == expected);
+  const auto message = [](const char* bad) {
+    std::istringstream in(bad);
+    try {
+      parse_env_file(in, "file");
+    } catch (const usage_error& error) {
+      return std::string(error.what());
+    }
+    return std::string("fine");
+  };
+  CHECK(message("A=1\ngeheim") == "file:2: NAME=value is expected");
+  CHECK(message("A B=1") == "file:1: NAME=value is expected");
+  CHECK(message("\nA='1\n") == "file:3: a quote is not closed");
 }

@@ -33,7 +33,7 @@ int port_of(int fd) {
 int main() {
   const int silent = bound_socket();
   const int refused = bound_socket();
-  if (listen(silent, 64) != 0) return 1;
+  if (listen(silent, 512) != 0) return 1;
   std::printf("%d %d\n", port_of(silent), port_of(refused));
   std::fflush(stdout);
   for (;;) pause();

@@ -5,9 +5,7 @@
 namespace ssh_runner {
 
 void attempt::enter_handshake(const handshake_places& places) {
-  bool ended = false;
-  weft::select(weft::on_send(places), weft::on_done(ctx_, [&] { ended = true; }));
-  if (ended) fail_stopped();
+  wait_for_turn(weft::on_send(places));
   held_ = places;
 }
 

@@ -6,11 +6,13 @@
 
 namespace ssh_runner {
 
-std::unique_ptr<session> connector::connect(const endpoint& to, attempt& a) {
-  weft::file_descriptor socket = to.via ? jumps_.open(*to.via, to.address, to.port, a) : dial(to, a);
-  auto on = std::make_unique<session>(std::move(socket), to, host_keys_.types(to), algorithms_, a);
+std::unique_ptr<session> connector::connect(const endpoint& to, attempt& a,
+                                            const handshake_places& places) {
+  weft::file_descriptor socket =
+      to.via ? jumps_.open(*to.via, to.address, to.port, a) : dial(to, a);
+  auto on = std::make_unique<session>(std::move(socket), to, host_keys_.types(to), a);
   on->await_greeting(a);
-  a.enter_handshake(handshakes_);
+  a.enter_handshake(places);
   on->handshake(a);
   host_keys_.check(*on, to, a);
   log_in(*on, to, agent_, a);
@@ -27,7 +29,9 @@ weft::file_descriptor connector::dial(const endpoint& to, attempt& a) {
   for (std::size_t i = 0;; ++i) {
     try {
       return a.limited(
-          [&](const weft::wait_limit& limit) { return weft::tcp_stream::connect(addresses[i], limit); },
+          [&](const weft::wait_limit& limit) {
+            return weft::tcp_stream::connect(addresses[i], limit);
+          },
           static_cast<int>(addresses.size() - i));
     } catch (const std::system_error& error) {
       if (i + 1 == addresses.size()) a.fail(error.code().message());

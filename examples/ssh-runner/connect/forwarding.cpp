@@ -64,14 +64,15 @@ struct forwarding::link {
   ssh_channel channel = nullptr;
   ssh_channel_callbacks_struct callbacks{};
   bool opening = true;
-  bool ended = false;     // the other side sends no more
-  bool touched = false;   // by a callback
-  std::string incoming;   // for the target
-  std::string outgoing;   // from the target
+  bool ended = false;    // the other side sends no more
+  bool touched = false;  // by a callback
+  std::string incoming;  // for the target
+  std::string outgoing;  // from the target
   std::shared_ptr<link_ends> ends;
 
   // Called by libssh from within its other calls; they must not wait.
-  static int on_data(ssh_session, ssh_channel, void* data, uint32_t size, int, void* self) noexcept {
+  static int on_data(ssh_session, ssh_channel, void* data, uint32_t size, int,
+                     void* self) noexcept {
     auto& l = *static_cast<link*>(self);
     l.touched = true;
     if (l.incoming.size() >= most_held) return 0;  // stays in libssh, and counts in its window
@@ -176,6 +177,7 @@ void forwarding::start(open_request&& request) {
   ssh_set_channel_callbacks(l->channel, &l->callbacks);
   const int rc = ssh_channel_open_forward(l->channel, l->request.address.c_str(), l->request.port,
                                           "127.0.0.1", 0);
+  l->request.asked.close();
   link& added = *l;
   links_.emplace(added.id, std::move(l));
   ++opening_;

@@ -27,6 +27,7 @@ struct open_answer {
 struct open_request {
   std::string address;
   std::uint16_t port;
+  weft::chan<void> asked;  // closed when the jump host is
   weft::chan<open_answer> reply;
 };
 struct bytes_out {

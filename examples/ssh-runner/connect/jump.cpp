@@ -30,10 +30,13 @@ weft::file_descriptor jump_connection::open(const std::string& address, std::uin
   bool gone = false;
   const auto on_end = [&](bool) { gone = true; };
   const weft::chan<open_answer> reply(1);
-  a.wait(weft::on_send(inbox_, jump_message{open_request{address, port, reply}}),
-         weft::on_recv(ended_, on_end));
+  const weft::chan<void> asked;
+  // The owner may have much to do for others. Once it has asked the jump host, time counts.
+  a.wait_for_turn(weft::on_send(inbox_, jump_message{open_request{address, port, asked, reply}}),
+                  weft::on_recv(ended_, on_end));
+  if (!gone) a.wait_for_turn(weft::on_recv(asked), weft::on_recv(ended_, on_end));
   std::optional<open_answer> answer;
-  if (!gone) a.wait(weft::on_recv(reply, answer), weft::on_recv(ended_, on_end));
+  while (!gone && !answer) a.wait(weft::on_recv(reply, answer), weft::on_recv(ended_, on_end));
   if (gone || !answer) a.fail("the connection to the jump host was lost");
   if (!answer->problem.empty()) a.fail("the jump host says: " + answer->problem);
   return std::move(answer->socket);
@@ -49,7 +52,7 @@ weft::file_descriptor jump_pool::open(const endpoint& via, const std::string& ad
   a.enter(phase::connect);
   const std::shared_ptr<entry> e = find_or_make(via);
   try {
-    a.wait(weft::on_recv(e->ready));
+    while (!e->ready.closed()) a.wait(weft::on_recv(e->ready));
   } catch (const failure& f) {  // this host's time may end first
     if (f.what_kind != verdict::timed_out) throw;
     throw failure(f.what_kind, f.where, "jump host " + via.name + ": " + f.what());
@@ -62,8 +65,8 @@ weft::file_descriptor jump_pool::open(const endpoint& via, const std::string& ad
 std::shared_ptr<jump_pool::entry> jump_pool::find_or_make(const endpoint& via) {
   const std::lock_guard lock(mutex_);
   std::shared_ptr<entry>& known = entries_[&via];
-  const bool over = known && known->ready.closed() &&
-                    (!known->connection || known->connection->lost());
+  const bool over =
+      known && known->ready.closed() && (!known->connection || known->connection->lost());
   if (!known || over) {
     known = std::make_shared<entry>();
     making_.go([this, &via, e = known] { make(via, *e); });
@@ -74,8 +77,9 @@ std::shared_ptr<jump_pool::entry> jump_pool::find_or_make(const endpoint& via) {
 void jump_pool::make(const endpoint& via, entry& e) {
   std::atomic<phase> at{phase::waiting};
   try {
-    attempt a(via.connect_timeout, ctx_, at);
-    e.connection = std::make_shared<jump_connection>(with_.connect(via, a), via.keep_alive);
+    attempt a(via.connect_timeout, clock_, ctx_, at);
+    e.connection =
+        std::make_shared<jump_connection>(with_.connect_to_jump_host(via, a), via.keep_alive);
   } catch (const failure& f) {
     e.failed = f;
   } catch (const std::exception& error) {

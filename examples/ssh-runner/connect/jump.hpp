@@ -41,7 +41,8 @@ class jump_connection {
 // the others go on waiting for it. One that was lost is made anew by the next who needs it.
 class jump_pool {
  public:
-  jump_pool(connector& with, weft::context ctx) : with_(with), ctx_(std::move(ctx)) {}
+  jump_pool(connector& with, fair_clock& clock, weft::context ctx)
+      : with_(with), clock_(clock), ctx_(std::move(ctx)) {}
   jump_pool(const jump_pool&) = delete;
   jump_pool& operator=(const jump_pool&) = delete;
   ~jump_pool();
@@ -59,6 +60,7 @@ class jump_pool {
   void make(const endpoint& via, entry& e);
 
   connector& with_;
+  fair_clock& clock_;
   weft::context ctx_;
   weft::mutex mutex_;
   std::map<const endpoint*, std::shared_ptr<entry>> entries_;  // guarded by mutex_

@@ -1,8 +1,7 @@
 #include "connect/keys.hpp"
 
-#include <fstream>
-#include <iterator>
-#include <stdexcept>
+#include <algorithm>
+#include <system_error>
 
 namespace ssh_runner {
 namespace {
@@ -30,41 +29,54 @@ void replace_all(std::string& text, std::string_view what, std::string_view with
 
 }  // namespace
 
-shared_key key_ring::load(const std::filesystem::path& file) {
-  shared_key& known = loaded_[file];
-  if (known) return known;
-
-  auto result = std::make_shared<private_key>();
-  result->name = file.string();
-  ssh_key read = nullptr;
-  const int rc =
-      ssh_pki_import_privkey_file(file.c_str(), text_of(passphrase_), nullptr, nullptr, &read);
-  result->key.reset(read);
-  if (rc == SSH_OK) {
-    result->public_part = public_part_of(read);
-  } else if (std::error_code none; rc != SSH_EOF || std::filesystem::exists(file, none)) {
-    result->problem = rc == SSH_EOF ? "it cannot be opened" : why_unreadable(passphrase_.has_value());
-    ssh_key part = nullptr;
-    if (ssh_pki_import_pubkey_file((file.string() + ".pub").c_str(), &part) == SSH_OK)
-      result->public_part.reset(part);
-  }
-  known = std::move(result);
-  return known;
+template <class Read>
+shared_key key_ring::find_or(const secret& source, const passphrase& with, Read read) {
+  auto e = std::ranges::find(entries_, source, &entry::source);
+  if (e == entries_.end()) e = entries_.insert(e, entry{source, {}});
+  for (const auto& [tried_with, key] : e->tried)
+    if (key->key) return key;
+  for (const auto& [tried_with, key] : e->tried)
+    if (tried_with == with) return key;
+  return e->tried.emplace_back(with, read()).second;
 }
 
-shared_key key_ring::parse(const secret& text, const std::string& name) const {
-  auto result = std::make_shared<private_key>();
-  result->name = name;
-  const secret mended(mended_key_text(text.reveal()));
-  ssh_key read = nullptr;
-  if (ssh_pki_import_privkey_base64(mended.reveal().c_str(), text_of(passphrase_), nullptr, nullptr,
-                                    &read) == SSH_OK) {
+shared_key key_ring::load(const std::filesystem::path& file, const passphrase& with) {
+  std::error_code none;
+  const std::filesystem::path place = std::filesystem::absolute(file, none).lexically_normal();
+  return find_or(secret(place.string()), with, [&]() -> shared_key {
+    auto result = std::make_shared<private_key>();
+    result->name = file.string();
+    ssh_key read = nullptr;
+    const int rc =
+        ssh_pki_import_privkey_file(file.c_str(), text_of(with), nullptr, nullptr, &read);
     result->key.reset(read);
-    result->public_part = public_part_of(read);
-  } else {
-    result->problem = why_unreadable(passphrase_.has_value());
-  }
-  return result;
+    if (rc == SSH_OK) {
+      result->public_part = public_part_of(read);
+    } else if (rc != SSH_EOF || std::filesystem::exists(file, none)) {
+      result->problem = rc == SSH_EOF ? "it cannot be opened" : why_unreadable(with.has_value());
+      ssh_key part = nullptr;
+      if (ssh_pki_import_pubkey_file((file.string() + ".pub").c_str(), &part) == SSH_OK)
+        result->public_part.reset(part);
+    }
+    return result;
+  });
+}
+
+shared_key key_ring::parse(const secret& text, const passphrase& with, const std::string& name) {
+  return find_or(text, with, [&]() -> shared_key {
+    auto result = std::make_shared<private_key>();
+    result->name = name;
+    const secret mended(mended_key_text(text.reveal()));
+    ssh_key read = nullptr;
+    if (ssh_pki_import_privkey_base64(mended.reveal().c_str(), text_of(with), nullptr, nullptr,
+                                      &read) == SSH_OK) {
+      result->key.reset(read);
+      result->public_part = public_part_of(read);
+    } else {
+      result->problem = why_unreadable(with.has_value());
+    }
+    return result;
+  });
 }
 
 std::string mended_key_text(std::string_view text) {

@@ -109,10 +109,11 @@ std::string check_algorithms(const algorithm_settings& a) {
 }
 
 session::session(weft::file_descriptor socket, const endpoint& to,
-                 const std::string& host_key_types, const algorithm_settings& algorithms, attempt& a)
+                 const std::string& host_key_types, attempt& a)
     : session_(ssh_new()) {
   if (!session_) throw std::bad_alloc();
   ssh_session const s = session_.get();
+  const algorithm_settings& algorithms = to.algorithms;
   ssh_set_blocking(s, 0);
   const int off = 0;
   const int on = 1;
@@ -137,17 +138,32 @@ session::session(weft::file_descriptor socket, const endpoint& to,
   if (connect_further() == SSH_ERROR) a.fail(error());
 }
 
+void session::await_greeting(attempt& a) {
+  // The second call may find the greeting there. More than the next message after it is not taken by one
+  // call, so the handshake is not over behind our back.
+  while (ssh_get_serverbanner(get()) == nullptr) {
+    bool greeted = false;
+    const auto on_greeting = [&] { greeted = true; };
+    const auto nothing = [] {};
+    if (wants_write())
+      a.wait(weft::on_readable(fd(), on_greeting), weft::on_writable(fd(), nothing));
+    else
+      a.wait(weft::on_readable(fd(), on_greeting));
+    if (greeted) return;
+    if (wants_write() && connect_further() == SSH_ERROR) a.fail(error());
+  }
+}
+
 void session::handshake(attempt& a) {
   a.enter(phase::handshake);
   if (until_done(a, [this] { return connect_further(); }) != SSH_OK) a.fail(error());
 }
 
-void session::wait(attempt& a) {
+bool session::wait(attempt& a) {
   const auto nothing = [] {};
   if (wants_write())
-    a.wait(weft::on_readable(fd(), nothing), weft::on_writable(fd(), nothing));
-  else
-    a.wait(weft::on_readable(fd(), nothing));
+    return a.wait(weft::on_readable(fd(), nothing), weft::on_writable(fd(), nothing));
+  return a.wait(weft::on_readable(fd(), nothing));
 }
 
 }  // namespace ssh_runner

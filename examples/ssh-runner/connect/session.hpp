@@ -18,10 +18,11 @@ class session {
  public:
   // Sends our greeting. `host_key_types`: the algorithms to ask the server for. Throws failure.
   session(weft::file_descriptor socket, const endpoint& to, const std::string& host_key_types,
-          const algorithm_settings& algorithms, attempt& a);
+          attempt& a);
 
-  // Waits until the server has said anything at all: before that there is nothing to compute.
-  void await_greeting(attempt& a) { wait(a); }
+  // Waits until the server has said anything at all: before that there is nothing to compute. Our own
+  // greeting goes out meanwhile.
+  void await_greeting(attempt& a);
   void handshake(attempt& a);
 
   // Calls step until it returns something else than `again`, waiting in between.
@@ -50,7 +51,7 @@ class session {
   bool wants_write() const { return (ssh_get_poll_flags(session_.get()) & SSH_WRITE_PENDING) != 0; }
 
  private:
-  void wait(attempt& a);
+  bool wait(attempt& a);  // as attempt::wait
   int connect_further();
 
   session_ptr session_;

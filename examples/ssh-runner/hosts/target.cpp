@@ -44,8 +44,8 @@ std::string environment(const std::string& name) {
 }  // namespace
 
 bool host_attributes::is_name(std::string_view name) {
-  constexpr std::array<std::string_view, 8> names = {"user", "port", "key", "password", "password_env",
-                                                     "password_file", "jump", "fingerprint"};
+  constexpr std::array<std::string_view, 8> names = {
+      "user", "port", "key", "password", "password_env", "password_file", "jump", "fingerprint"};
   return std::ranges::find(names, name) != names.end();
 }
 
@@ -57,11 +57,11 @@ void host_attributes::set(std::string_view name, const std::string& value) {
   else if (name == "key")
     keys.push_back(value);
   else if (name == "password")
-    password = secret(value);
+    set_password(secret(value), {});
   else if (name == "password_env")
-    password = secret(environment(value));
+    set_password(secret(environment(value)), "password_env=" + value);
   else if (name == "password_file")
-    password = secret(first_line_of(value));
+    set_password(secret(first_line_of(value)), "password_file=" + value);
   else if (name == "jump")
     jump = value;
   else if (name == "fingerprint")
@@ -72,11 +72,16 @@ void host_attributes::set(std::string_view name, const std::string& value) {
                      "fingerprint");
 }
 
+void host_attributes::set_password(secret text, std::string from) {
+  password = std::move(text);
+  password_from = std::move(from);
+}
+
 void host_attributes::complete_with(const host_attributes& other) {
   if (user.empty()) user = other.user;
   if (port == 0) port = other.port;
   if (keys.empty()) keys = other.keys;
-  if (!password) password = other.password;
+  if (!password && other.password) set_password(*other.password, other.password_from);
   if (!jump) jump = other.jump;
   if (fingerprint.empty()) fingerprint = other.fingerprint;
 }
@@ -130,8 +135,9 @@ target parse_target(std::string_view text) {
 
 void label_targets(std::vector<target>& targets) {
   std::set<std::tuple<std::string, std::uint16_t, std::string>> seen;
-  std::erase_if(targets,
-                [&](const target& t) { return !seen.emplace(t.host, t.said.port, t.said.user).second; });
+  std::erase_if(targets, [&](const target& t) {
+    return !seen.emplace(t.host, t.said.port, t.said.user).second;
+  });
 
   std::map<std::string, std::set<std::uint16_t>> ports;
   std::map<std::string, std::set<std::string>> users;

@@ -14,10 +14,11 @@ namespace ssh_runner {
 
 // What a hosts file or the inventory says of a host beside its name.
 struct host_attributes {
-  std::string user;                 // empty: not said, as below
+  std::string user;  // empty: not said, as below
   std::uint16_t port = 0;
-  std::vector<std::string> keys;    // files
+  std::vector<std::string> keys;  // files
   std::optional<secret> password;
+  std::string password_from;        // "password_env=NAME", "password_file=FILE"; empty: it was said
   std::optional<std::string> jump;  // a chain of jump hosts; "none": there are none
   std::string fingerprint;          // "SHA256:…", the only host key to accept
 
@@ -26,12 +27,15 @@ struct host_attributes {
   static bool is_name(std::string_view name);  // one that set() takes
   // Takes from `other` what is not said here.
   void complete_with(const host_attributes& other);
+
+ private:
+  void set_password(secret text, std::string from);
 };
 
 struct target {
-  std::string host;        // a name or an address, IPv6 without its brackets
-  host_attributes said;    // user and port may stand with the name
-  std::string label;       // what stands in front of its output; set by label_targets
+  std::string host;      // a name or an address, IPv6 without its brackets
+  host_attributes said;  // user and port may stand with the name
+  std::string label;     // what stands in front of its output; set by label_targets
 
   // host:port, with brackets where they are needed.
   std::string address() const;

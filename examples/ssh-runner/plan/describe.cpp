@@ -18,7 +18,8 @@ std::string login_of(const credentials& login) {
   const auto add = [&](const std::string& what) {
     text.append(text.empty() ? "" : ", ").append(what);
   };
-  for (const shared_key& key : login.keys) add(key->key ? key->name : key->name + " (in the agent)");
+  for (const shared_key& key : login.keys)
+    add(key->key ? key->name : key->name + " (in the agent)");
   if (login.use_agent && !login.identities_only) add("the agent's keys");
   if (login.password) add("a password");
   return text.empty() ? "nothing" : text;
@@ -34,13 +35,27 @@ std::string host_key_of(const host_key_rule& rule) {
   return {};
 }
 
+// What is not as usual in the ways to reach it and to talk to it.
+std::string choices_of(const endpoint& to) {
+  std::string text;
+  if (to.family == ip_family::v4) text += "; IPv4 only";
+  if (to.family == ip_family::v6) text += "; IPv6 only";
+  const algorithm_settings& a = to.algorithms;
+  if (!a.ciphers.empty()) text += "; ciphers " + a.ciphers;
+  if (!a.key_exchange.empty()) text += "; key exchange " + a.key_exchange;
+  if (!a.macs.empty()) text += "; MACs " + a.macs;
+  if (a.insecure) text += "; old algorithms as well";
+  return text;
+}
+
 // All but where the host is.
 std::string way_in(const endpoint& to) {
-  std::string text = fmt::format("login with {}; host key {}; {} to connect", login_of(to.login),
-                                 host_key_of(to.host_key), in_seconds(to.connect_timeout));
+  std::string text = fmt::format(
+      "login with {}; host key {}; {} to connect{}", login_of(to.login), host_key_of(to.host_key),
+      to.connect_timeout < no_limit ? in_seconds(to.connect_timeout) : "any time", choices_of(to));
   for (const endpoint* e = to.via.get(); e != nullptr; e = e->via.get())
-    text += fmt::format("; through {}@{}:{} (login with {}; host key {})", e->user, e->address,
-                        e->port, login_of(e->login), host_key_of(e->host_key));
+    text += fmt::format("; through {}@{}:{} (login with {}; host key {}{})", e->user, e->address,
+                        e->port, login_of(e->login), host_key_of(e->host_key), choices_of(*e));
   return text;
 }
 
@@ -68,12 +83,14 @@ void describe(std::ostream& out, const settings& asked, const plan& planned) {
 
   const script_settings& script = asked.script;
   out << "run by " << script.shell;
-  if (script.sudo) out << ", by sudo" << (script.sudo_user.empty() ? "" : " as " + script.sudo_user);
+  if (script.sudo)
+    out << ", by sudo" << (script.sudo_user.empty() ? "" : " as " + script.sudo_user);
   if (script.request_pty) out << ", on a terminal";
   if (script.stop_on_error) out << ", until the first error";
   const char* separator = ", with ";
-  for (const auto& [name, value] : script.variables)
-    out << std::exchange(separator, " ") << name;
+  for (const auto& [name, value] : script.variables) out << std::exchange(separator, " ") << name;
+  if (script.variable_format != script_settings{}.variable_format)
+    out << " as " << script.variable_format;
   out << ":\n" << script.text << (script.text.ends_with('\n') ? "" : "\n");
   out.flush();
 }

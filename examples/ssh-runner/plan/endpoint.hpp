@@ -37,6 +37,7 @@ struct endpoint {
   std::string address;  // what to look up
   std::uint16_t port = 22;
   ip_family family = ip_family::any;
+  algorithm_settings algorithms;
   std::string user;
   credentials login;
   host_key_rule host_key;

@@ -20,12 +20,23 @@ constexpr duration usual_connect_timeout = std::chrono::seconds(15);
 constexpr std::size_t longest_chain = 8;
 constexpr duration usual_keep_alive = std::chrono::seconds(30);
 
-// What it takes to name the host again; but no password.
-std::string line_for(const target& t) {
+// What it takes to name the host again; but no password, and nothing with a blank, which a hosts file
+// cannot have. What is left out stands in `left_out`.
+std::string line_for(const target& t, std::string& left_out) {
   std::string line = t.said.user + '@' + t.address();
-  for (const std::string& key : t.said.keys) line += " key=" + key;
-  if (t.said.jump) line += " jump=" + *t.said.jump;
-  if (!t.said.fingerprint.empty()) line += " fingerprint=" + t.said.fingerprint;
+  const auto add = [&](const std::string& name, const std::string& word) {
+    if (word.find_first_of(" \t\r\n") == std::string::npos)
+      line += ' ' + word;
+    else
+      left_out.append(left_out.empty() ? "" : " and ").append(name);
+  };
+  for (const std::string& key : t.said.keys) add("key", "key=" + key);
+  if (t.said.password && !t.said.password_from.empty())
+    add("password", t.said.password_from);
+  else if (t.said.password)
+    left_out.append(left_out.empty() ? "" : " and ").append("password");
+  if (t.said.jump) add("jump", "jump=" + *t.said.jump);
+  if (!t.said.fingerprint.empty()) add("fingerprint", "fingerprint=" + t.said.fingerprint);
   return line;
 }
 
@@ -41,20 +52,16 @@ keep_alive_rule make_keep_alive(const std::optional<duration>& asked, const host
 class planner {
  public:
   planner(const settings& asked)
-      : asked_(asked),
-        me_(current_account()),
-        config_(me_.home, me_.name),
-        keys_(asked.login.passphrase),
-        jump_keys_(asked.jump_login.passphrase) {}
+      : asked_(asked), me_(current_account()), config_(me_.home, me_.name) {}
 
   plan make();
 
  private:
   void read_config();
   std::vector<target> list_targets();
-  endpoint make_endpoint(const target& t, const login_settings& login, key_ring& keys);
+  endpoint make_endpoint(const target& t, const login_settings& login);
   credentials make_credentials(const target& t, const host_config& config,
-                               const login_settings& login, key_ring& keys);
+                               const login_settings& login);
   host_key_rule make_rule(const endpoint& to, const target& t, const host_config& config,
                           bool is_jump);
   std::shared_ptr<const known_hosts> read_known_hosts(const std::vector<std::string>& files);
@@ -64,12 +71,11 @@ class planner {
   const settings& asked_;
   account me_;
   ssh_config config_;
-  key_ring keys_, jump_keys_;
-  shared_key key_text_, jump_key_text_;
+  key_ring keys_;
   std::map<std::vector<std::string>, std::shared_ptr<const known_hosts>> known_hosts_;
   std::map<std::vector<std::string>, std::shared_ptr<const endpoint>> chains_;
   std::size_t making_chain_ = 0;  // how deep make_chain is in itself
-  std::set<std::string> notes_;  // about keys that are not used
+  std::set<std::string> notes_;   // about keys that are not used
   plan result_;
 };
 
@@ -126,7 +132,7 @@ plan planner::make() {
   result_.hosts.reserve(targets.size());
   bool unchecked = false;
   for (const target& t : targets) {
-    endpoint to = make_endpoint(t, asked_.login, keys_);
+    endpoint to = make_endpoint(t, asked_.login);
     const host_config config = config_.look_up(t.host, t.said.user);
     const std::vector<std::string> jumps = jumps_of(t, config);
     if (config.proxy_command && *config.proxy_command != "none" && jumps.empty())
@@ -134,30 +140,36 @@ plan planner::make() {
                         "' has a ProxyCommand in the configuration, which is not supported: give "
                         "--jump or use ProxyJump");
     to.via = make_chain(jumps);
-    result_.hosts.push_back(
-        {t.label, std::make_shared<const endpoint>(std::move(to)), line_for(t)});
+    planned_host& host = result_.hosts.emplace_back();
+    host.label = t.label;
+    host.to = std::make_shared<const endpoint>(std::move(to));
+    host.again = line_for(t, host.left_out);
   }
   for (const planned_host& host : result_.hosts)
     for (const endpoint* e = host.to.get(); e != nullptr; e = e->via.get())
       unchecked |= e->host_key.check == host_key_check::no && e->host_key.fingerprint.empty();
   if (unchecked)
     result_.warnings.emplace_back(
-        "host keys are not checked; whoever sits between here and a host can read and change all of "
+        "host keys are not checked; whoever sits between here and a host can read and change all "
+        "of "
         "it, passwords too");
   return std::move(result_);
 }
 
 // Of the user and port of `t` those that are empty are looked up.
-endpoint planner::make_endpoint(const target& t, const login_settings& login, key_ring& keys) {
+endpoint planner::make_endpoint(const target& t, const login_settings& login) {
   const host_config config = config_.look_up(t.host, t.said.user);
   endpoint to;
   to.name = t.host;
   to.address = config.host_name.value_or(t.host);
   to.user = !t.said.user.empty() ? t.said.user : config.user.value_or(me_.name);
   to.port = t.said.port != 0 ? t.said.port : config.port.value_or(22);
-  to.family = asked_.hosts.family;
-  to.login = make_credentials(t, config, login, keys);
-  to.host_key = make_rule(to, t, config, &login == &asked_.jump_login);
+  const bool is_jump = &login == &asked_.jump_login;
+  to.family =
+      is_jump ? asked_.hosts.jump_family.value_or(asked_.hosts.family) : asked_.hosts.family;
+  to.algorithms = is_jump ? asked_.jump_algorithms.value_or(asked_.algorithms) : asked_.algorithms;
+  to.login = make_credentials(t, config, login);
+  to.host_key = make_rule(to, t, config, is_jump);
   to.connect_timeout = asked_.times.connect.value_or(
       config.connect_timeout && config.connect_timeout->count() > 0 ? *config.connect_timeout
                                                                     : usual_connect_timeout);
@@ -166,7 +178,7 @@ endpoint planner::make_endpoint(const target& t, const login_settings& login, ke
 }
 
 credentials planner::make_credentials(const target& t, const host_config& config,
-                                      const login_settings& login, key_ring& keys) {
+                                      const login_settings& login) {
   credentials result;
   result.password = t.said.password ? t.said.password : login.password;
   result.use_agent = login.use_agent && config.identity_agent != "none";
@@ -185,18 +197,22 @@ credentials planner::make_credentials(const target& t, const host_config& config
       result_.warnings.push_back(key->name + ": not used: " + key->problem);
   };
 
-  shared_key& text = &keys == &keys_ ? key_text_ : jump_key_text_;
-  if (login.key_text && !text) text = keys.parse(*login.key_text, "the key in the environment");
+  const auto load = [&](const std::filesystem::path& file) {
+    return keys_.load(file, login.passphrase);
+  };
+  const shared_key text =
+      login.key_text ? keys_.parse(*login.key_text, login.passphrase, "the key in the environment")
+                     : nullptr;
   if (!t.said.keys.empty() || !login.key_files.empty() || text) {
     for (const std::string& file : t.said.keys.empty() ? login.key_files : t.said.keys)
-      need(keys.load(file));
+      need(load(file));
     if (text && t.said.keys.empty()) need(text);
   } else if (!config.identity_files.empty()) {
     for (const std::string& file : config.identity_files)
-      if (file != "none") use_if_there(keys.load(file));
+      if (file != "none") use_if_there(load(file));
   } else if (!result.password && !me_.home.empty()) {
     for (const char* name : {"id_ed25519", "id_ecdsa", "id_rsa"})
-      use_if_there(keys.load(me_.ssh_dir() / name));
+      use_if_there(load(me_.ssh_dir() / name));
   }
   return result;
 }
@@ -207,13 +223,12 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
   rule.name = config.host_key_alias.value_or(to.address);
   rule.fingerprint = t.said.fingerprint;
   if (rule.fingerprint.empty())
-    rule.fingerprint =
-        is_jump ? asked_.host_keys.jump_fingerprint : asked_.host_keys.fingerprint;
+    rule.fingerprint = is_jump ? asked_.host_keys.jump_fingerprint : asked_.host_keys.fingerprint;
   const std::string strict = config.strict_host_key_checking.value_or("yes");
-  rule.check = asked_.host_keys.check.value_or(strict == "accept-new" ? host_key_check::accept_new
-                                               : strict == "no" || strict == "off"
-                                                   ? host_key_check::no
-                                                   : host_key_check::yes);
+  rule.check =
+      asked_.host_keys.check.value_or(strict == "accept-new" ? host_key_check::accept_new
+                                      : strict == "no" || strict == "off" ? host_key_check::no
+                                                                          : host_key_check::yes);
   if (!rule.fingerprint.empty() && !rule.fingerprint.starts_with("SHA256:"))
     rule.fingerprint.insert(0, "SHA256:");
   if (rule.check == host_key_check::no || !rule.fingerprint.empty()) return rule;
@@ -233,7 +248,8 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
   return rule;
 }
 
-std::shared_ptr<const known_hosts> planner::read_known_hosts(const std::vector<std::string>& files) {
+std::shared_ptr<const known_hosts> planner::read_known_hosts(
+    const std::vector<std::string>& files) {
   auto& known = known_hosts_[files];
   if (!known) {
     auto read = std::make_shared<known_hosts>();
@@ -245,8 +261,8 @@ std::shared_ptr<const known_hosts> planner::read_known_hosts(const std::vector<s
 }
 
 std::vector<std::string> planner::jumps_of(const target& t, const host_config& config) const {
-  if (t.said.jump) return *t.said.jump == "none" ? std::vector<std::string>{}
-                                                 : split_host_list(*t.said.jump);
+  if (t.said.jump)
+    return *t.said.jump == "none" ? std::vector<std::string>{} : split_host_list(*t.said.jump);
   if (!asked_.hosts.jump.empty()) return asked_.hosts.jump;
   if (!config.proxy_jump || *config.proxy_jump == "none") return {};
   return split_host_list(*config.proxy_jump);
@@ -266,7 +282,7 @@ std::shared_ptr<const endpoint> planner::make_chain(const std::vector<std::strin
   } catch (const bad_target& error) {
     throw usage_error(std::string("jump host: ") + error.what());
   }
-  endpoint to = make_endpoint(t, asked_.jump_login, jump_keys_);
+  endpoint to = make_endpoint(t, asked_.jump_login);
   std::vector<std::string> before(jumps.begin(), jumps.end() - 1);
   if (before.empty() && asked_.hosts.jump.empty()) {
     // The first of the chain may have jump hosts of its own in the configuration.

@@ -14,7 +14,8 @@ namespace ssh_runner {
 struct planned_host {
   std::string label;  // what stands in front of its output
   std::shared_ptr<const endpoint> to;
-  std::string again;  // the line of a hosts file that stands for it
+  std::string again;       // the line of a hosts file that stands for it
+  std::string left_out{};  // what of it that line cannot say: "password"; empty: nothing
 };
 
 struct plan {

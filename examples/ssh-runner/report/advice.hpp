@@ -6,7 +6,7 @@
 
 namespace ssh_runner {
 
-// What the user may do about it, one sentence; empty: nothing comes to mind.
+// What the user may do about it, one sentence. Every failure has one.
 std::string advice_for(const result&);
 
 }  // namespace ssh_runner

@@ -15,8 +15,10 @@ void write_failed_file(const std::string& file, const plan& planned,
     const result& r = results[i];
     if (r.outcome == verdict::ok) continue;
     std::string cause = r.cause.substr(0, r.cause.find('\n'));
-    out << fmt::format("{}  # {}{}{}\n", planned.hosts[i].again, to_string(r.where),
-                       cause.empty() ? "" : ": ", cause);
+    const planned_host& host = planned.hosts[i];
+    out << fmt::format("{}  # {}{}{}{}\n", host.again, to_string(r.where),
+                       cause.empty() ? "" : ": ", cause,
+                       host.left_out.empty() ? "" : "; without its " + host.left_out);
   }
   out.flush();
   if (!out) throw std::system_error(errno, std::generic_category(), file);

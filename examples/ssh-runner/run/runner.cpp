@@ -21,11 +21,12 @@ namespace {
 constexpr unsigned handshakes_per_worker = 16;
 constexpr duration longest_retry_delay = std::chrono::seconds(60);
 
-std::unique_ptr<transport> make_transport(const settings& asked, const weft::context& ctx) {
+std::unique_ptr<transport> make_transport(const settings& asked, fair_clock& clock,
+                                          const weft::context& ctx) {
   if (asked.run.transport == transport_kind::local)
     return std::make_unique<local_transport>(asked.script);
   return std::make_unique<ssh_transport>(asked, environment("SSH_AUTH_SOCK").value_or(""),
-                                         handshakes_per_worker * weft::workers(), ctx);
+                                         handshakes_per_worker * weft::workers(), clock, ctx);
 }
 
 // Of these signals, those that were not to be ignored from the beginning, as nohup does it.
@@ -33,7 +34,8 @@ std::vector<int> not_ignored(std::initializer_list<int> numbers) {
   std::vector<int> result;
   for (const int number : numbers) {
     struct sigaction now {};
-    if (sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN) result.push_back(number);
+    if (sigaction(number, nullptr, &now) == 0 && now.sa_handler != SIG_IGN)
+      result.push_back(number);
   }
   return result;
 }
@@ -80,7 +82,7 @@ runner::runner(const settings& asked, const plan& planned)
       board_(planned),
       stop_(asked.times),
       printer_(board_, asked.output.progress),
-      transport_(make_transport(asked, stop_.hard())),
+      transport_(make_transport(asked, clock_, stop_.hard())),
       places_(asked.run.fanout) {}
 
 report runner::run() {
@@ -171,8 +173,7 @@ void runner::on_signal(int number) {
 void runner::note_end(const result& r) {
   if (r.outcome == verdict::ok) return;
   ++failed_;
-  if (asked_.run.fail_fast)
-    stop_.stop(verdict::stopped, "stopped after the failure of " + r.label);
+  if (asked_.run.fail_fast) stop_.stop(verdict::stopped, "stopped after the failure of " + r.label);
 }
 
 result runner::run_host(std::size_t index) {
@@ -212,7 +213,7 @@ std::unique_ptr<running_command> runner::start(const planned_host& host, std::si
   for (;;) {
     ++r.attempts;
     try {
-      attempt a(host.to->connect_timeout, stop_.soft(), board_.host(index).at());
+      attempt a(host.to->connect_timeout, clock_, stop_.soft(), board_.host(index).at());
       auto command = transport_->start(host, a);
       r.connecting = weft::clock::now() - begin;
       return command;
@@ -236,8 +237,7 @@ bool runner::wait_to_retry(int attempt) {
   std::minstd_rand random(std::random_device{}());
   const double spread = std::uniform_real_distribution<double>(0.5, 1.0)(random);
   const double factor = static_cast<double>(1U << std::min(attempt - 1, 16)) * spread;
-  const auto delay =
-      std::chrono::duration_cast<duration>(asked_.run.retry_delay * factor);
+  const auto delay = std::chrono::duration_cast<duration>(asked_.run.retry_delay * factor);
   bool go_on = true;
   weft::select(weft::on_timeout(std::min(delay, longest_retry_delay)),
                weft::on_done(stop_.soft(), [&] { go_on = false; }));

@@ -50,8 +50,9 @@ class runner {
   stopper stop_;
   folder folder_;
   printer printer_;
+  fair_clock clock_;
   std::unique_ptr<transport> transport_;
-  weft::chan<void> places_;            // --fanout
+  weft::chan<void> places_;  // --fanout
   std::atomic<std::size_t> failed_{0};
   std::atomic<int> signal_{0};
 };

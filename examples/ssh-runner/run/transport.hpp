@@ -26,8 +26,8 @@ class ssh_transport : public transport {
  public:
   // `ctx` ends the connections to jump hosts.
   ssh_transport(const settings& asked, std::string agent_path, unsigned handshakes_at_once,
-                const weft::context& ctx)
-      : connector_(asked.algorithms, std::move(agent_path), handshakes_at_once, ctx),
+                fair_clock& clock, const weft::context& ctx)
+      : connector_(std::move(agent_path), handshakes_at_once, clock, ctx),
         launcher_(asked.script),
         by_sudo_(asked.script.sudo) {}
 

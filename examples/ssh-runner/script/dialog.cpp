@@ -70,7 +70,7 @@ bool dialog::take_ours() {
 
 void dialog::ask_password() {
   if (!launch_.sudo_password)
-    problem_ = "sudo wants a password: give it with --ask-sudo-password or --sudo-password-file";
+    problem_ = "sudo wants a password";
   else if (std::exchange(asked_, true))
     problem_ = "sudo does not accept the password";
   else

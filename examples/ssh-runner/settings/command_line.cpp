@@ -8,7 +8,8 @@ namespace ssh_runner {
 namespace {
 
 constexpr const char* description =
-    "Runs a script on many hosts at once over SSH and prints what it writes, line by line, with the\n"
+    "Runs a script on many hosts at once over SSH and prints what it writes, line by line, with "
+    "the\n"
     "host in front.";
 
 constexpr const char* footer =
@@ -19,7 +20,8 @@ constexpr const char* footer =
     "  ssh-runner --jump gate --host 'db[1-3]' --sudo --ask-sudo-password systemctl restart db\n"
     "  ssh-runner --transport local --host 'try[1-3]' 'echo \"I am $SSH_RUNNER_HOST\"'\n"
     "\n"
-    "Exit status: 0 all went well; 1 a script failed; 2 bad usage; 3 a host could not be connected\n"
+    "Exit status: 0 all went well; 1 a script failed; 2 bad usage; 3 a host could not be "
+    "connected\n"
     "or logged in to; 4 a time-out; 5 a host key was refused; 6 the output could not be written;\n"
     "128 + n ended by signal n. The highest one of 0 to 6 counts.";
 
@@ -85,7 +87,9 @@ std::optional<settings> read_command_line(int argc, char** argv) {
   options.ask();
   if (environment("SSH_AUTH_SOCK").value_or("").empty()) asked.login.use_agent = false;
   complete_jump_login(asked);
-  if (asked.times.command && asked.times.command->count() == 0) asked.times.command.reset();
+  if (asked.times.command &&
+      (asked.times.command->count() == 0 || *asked.times.command >= no_limit))
+    asked.times.command.reset();
   if (asked.times.all && asked.times.all->count() == 0) asked.times.all.reset();
   if (!asked.script.sudo_user.empty()) asked.script.sudo = true;
   if (asked.output.diff) asked.output.fold = true;

@@ -4,8 +4,10 @@
 #include <cctype>
 #include <initializer_list>
 
+#include "connect/session.hpp"
 #include "hosts/host_pattern.hpp"
 #include "hosts/target.hpp"
+#include "settings/env_file.hpp"
 #include "settings/environment.hpp"
 #include "settings/option_table.hpp"
 #include "text/duration.hpp"
@@ -46,11 +48,28 @@ void take_text(std::string& to, names list) {
 void take_secret(std::optional<secret>& to, names list) {
   if (variable v = find(list); v && !to) to = secret(std::move(v.value));
 }
+// 0: no limit.
 void take_time(std::optional<duration>& to, names list) {
   const variable v = find(list);
   if (!v || to) return;
   to = parse_duration(v.value);
   if (!to) throw usage_error(v.name + ": '" + v.value + "' is no duration");
+  if (to->count() == 0) to = no_limit;
+}
+void take_algorithms(algorithm_settings& to, names ciphers, names insecure) {
+  if (const variable v = find(ciphers); v && to.ciphers.empty()) {
+    to.ciphers = v.value;
+    if (!check_algorithms({.ciphers = v.value, .key_exchange = {}, .macs = {}}).empty())
+      throw usage_error(v.name + ": libssh knows none of these: " + v.value);
+  }
+  to.insecure |= is_true(insecure);
+}
+ip_family family_of(const variable& v) {
+  if (v.value == "tcp4") return ip_family::v4;
+  if (v.value == "tcp6") return ip_family::v6;
+  if (v && v.value != "tcp")
+    throw usage_error(v.name + ": '" + v.value + "' is none of tcp, tcp4, tcp6");
+  return ip_family::any;
 }
 
 std::vector<std::string> items(const std::string& list) {
@@ -116,33 +135,37 @@ void take_proxy(settings& asked) {
   asked.hosts.jump = {(user.empty() ? "root" : user) + '@' +
                       (bare_ipv6 ? '[' + host.value + ']' : host.value) + ':' +
                       (port.empty() ? "22" : port)};
-  take_login(asked.jump_login, {"PLUGIN_PROXY_KEY_PATH", "PROXY_SSH_KEY_PATH", "INPUT_PROXY_KEY_PATH"},
+  take_login(asked.jump_login,
+             {"PLUGIN_PROXY_KEY_PATH", "PROXY_SSH_KEY_PATH", "INPUT_PROXY_KEY_PATH"},
              {"PLUGIN_PROXY_SSH_KEY", "PLUGIN_PROXY_KEY", "PROXY_SSH_KEY", "INPUT_PROXY_KEY"},
              {"PLUGIN_PROXY_SSH_PASSPHRASE", "PLUGIN_PROXY_PASSPHRASE", "PROXY_SSH_PASSPHRASE",
               "INPUT_PROXY_PASSPHRASE"},
              {"PLUGIN_PROXY_PASSWORD", "PROXY_SSH_PASSWORD", "INPUT_PROXY_PASSWORD"});
-  take_text(asked.host_keys.jump_fingerprint,
-            {"PLUGIN_PROXY_FINGERPRINT", "PROXY_SSH_FINGERPRINT", "PROXY_FINGERPRINT",
-             "INPUT_PROXY_FINGERPRINT"});
+  take_text(asked.host_keys.jump_fingerprint, {"PLUGIN_PROXY_FINGERPRINT", "PROXY_SSH_FINGERPRINT",
+                                               "PROXY_FINGERPRINT", "INPUT_PROXY_FINGERPRINT"});
+  // As there, what is said of the hosts does not hold for it.
+  asked.hosts.jump_family =
+      family_of(find({"PLUGIN_PROXY_PROTOCOL", "SSH_PROXY_PROTOCOL", "INPUT_PROXY_PROTOCOL"}));
+  take_algorithms(asked.jump_algorithms.emplace(),
+                  {"PLUGIN_PROXY_CIPHERS", "PROXY_SSH_CIPHERS", "INPUT_PROXY_CIPHERS"},
+                  {"PLUGIN_PROXY_USE_INSECURE_CIPHER", "PROXY_SSH_USE_INSECURE_CIPHER",
+                   "INPUT_PROXY_USE_INSECURE_CIPHER"});
   // One connect time-out covers the jump host, too: the longer one.
   std::optional<duration> limit;
   take_time(limit, {"PLUGIN_PROXY_TIMEOUT", "PROXY_SSH_TIMEOUT", "INPUT_PROXY_TIMEOUT"});
   if (limit && asked.times.connect) asked.times.connect = std::max(*limit, *asked.times.connect);
 }
 
-ip_family family_of(const variable& v) {
-  if (v.value == "tcp4") return ip_family::v4;
-  if (v.value == "tcp6") return ip_family::v6;
-  if (v && v.value != "tcp") throw usage_error(v.name + ": '" + v.value + "' is none of tcp, tcp4, tcp6");
-  return ip_family::any;
-}
-
 }  // namespace
 
 void complete_from_drone(settings& asked) {
   host_settings& hosts = asked.hosts;
+  if (!hosts.lists.empty() || !hosts.files.empty()) return;
+  // What is set already counts more than the first file, and less than Drone's own.
+  if (const variable file = find({"PLUGIN_ENV_FILE"})) read_env_file(file.value, false);
+  read_env_file("/run/drone/env", true);
   const variable host = find({"PLUGIN_HOST", "SSH_HOST", "INPUT_HOST"});
-  if (!host || !hosts.lists.empty() || !hosts.files.empty()) return;
+  if (!host) return;
   hosts.lists.push_back(host.value);
 
   take_text(hosts.user, {"PLUGIN_USERNAME", "PLUGIN_USER", "SSH_USERNAME", "INPUT_USERNAME"});
@@ -163,9 +186,8 @@ void complete_from_drone(settings& asked) {
              {"PLUGIN_PASSWORD", "SSH_PASSWORD", "INPUT_PASSWORD"});
   take_text(asked.host_keys.fingerprint,
             {"PLUGIN_FINGERPRINT", "SSH_FINGERPRINT", "INPUT_FINGERPRINT"});
-  take_text(asked.algorithms.ciphers,
-            {"PLUGIN_CIPHERS", "SSH_CIPHERS", "INPUT_CIPHERS", "INPUT_CIPHER"});
-  asked.algorithms.insecure |= is_true(
+  take_algorithms(
+      asked.algorithms, {"PLUGIN_CIPHERS", "SSH_CIPHERS", "INPUT_CIPHERS", "INPUT_CIPHER"},
       {"PLUGIN_USE_INSECURE_CIPHER", "SSH_USE_INSECURE_CIPHER", "INPUT_USE_INSECURE_CIPHER"});
 
   take_time(asked.times.connect, {"PLUGIN_TIMEOUT", "SSH_TIMEOUT", "INPUT_TIMEOUT"});

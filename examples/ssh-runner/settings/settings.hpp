@@ -21,11 +21,12 @@ enum class ip_family { any, v4, v6 };
 // Which hosts.
 struct host_settings {
   std::vector<std::string> lists, files, excluded;
-  std::string inventory;      // file; empty: none
-  std::string ssh_config;     // file instead of the usual two; "none": none
-  std::string user;           // where the host names none
-  std::uint16_t port = 0;     // likewise; 0: the configuration's, or 22
+  std::string inventory;   // file; empty: none
+  std::string ssh_config;  // file instead of the usual two; "none": none
+  std::string user;        // where the host names none
+  std::uint16_t port = 0;  // likewise; 0: the configuration's, or 22
   ip_family family = ip_family::any;
+  std::optional<ip_family> jump_family;  // not given: the same
   std::vector<std::string> jump;  // "user@host:port", in order; empty: as the configuration says
 };
 
@@ -43,10 +44,10 @@ enum class host_key_check { yes, accept_new, no };
 
 // Whether it is the right host.
 struct host_key_settings {
-  std::optional<host_key_check> check;      // not given: as the configuration says, or yes
-  std::vector<std::string> known_hosts;     // files; empty: the usual ones
-  std::string fingerprint;                  // "SHA256:…" instead of all that
-  std::string jump_fingerprint;             // the same for jump hosts
+  std::optional<host_key_check> check;   // not given: as the configuration says, or yes
+  std::vector<std::string> known_hosts;  // files; empty: the usual ones
+  std::string fingerprint;               // "SHA256:…" instead of all that
+  std::string jump_fingerprint;          // the same for jump hosts
 };
 
 // How to talk; each empty for libssh's choice.
@@ -54,6 +55,9 @@ struct algorithm_settings {
   std::string ciphers, key_exchange, macs;
   bool insecure = false;  // offer old ones, too
 };
+
+// Longer than any run, and short enough to be added to the time of day.
+constexpr duration no_limit = std::chrono::hours(24 * 365 * 30);
 
 struct time_settings {
   std::optional<duration> connect;  // from the look-up to the login
@@ -87,7 +91,7 @@ struct run_settings {
   std::optional<std::size_t> max_failures;  // then no further host is begun
   int retries = 0;                          // of connecting
   duration retry_delay = std::chrono::seconds(1);
-  bool wait_for_output = false;             // of children that outlive the command
+  bool wait_for_output = false;  // of children that outlive the command
 };
 
 struct prefix_settings {
@@ -119,6 +123,7 @@ struct settings {
   login_settings login, jump_login;
   host_key_settings host_keys;
   algorithm_settings algorithms;
+  std::optional<algorithm_settings> jump_algorithms;  // not given: the same
   time_settings times;
   script_settings script;
   run_settings run;

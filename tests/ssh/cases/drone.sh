@@ -97,7 +97,171 @@ drone_time_outs_and_ciphers() {
   expect_status 4; expect_err_has 'the command took more than 1 s'
 }
 
+# Each variable that is read: its names | a value | what else is set | what the plan then says.
+drone_variables() {
+  cat <<END
+PLUGIN_HOST SSH_HOST INPUT_HOST|web9||web9: root@web9:22
+PLUGIN_PORT SSH_PORT INPUT_PORT|2222||root@web1:2222
+PLUGIN_PROTOCOL SSH_PROTOCOL INPUT_PROTOCOL|tcp4||to connect; IPv4 only
+PLUGIN_USERNAME PLUGIN_USER SSH_USERNAME INPUT_USERNAME|me||me@web1:22
+PLUGIN_PASSWORD SSH_PASSWORD INPUT_PASSWORD|geheim||web1: login with a password
+PLUGIN_TIMEOUT SSH_TIMEOUT INPUT_TIMEOUT|7s||7 s to connect
+PLUGIN_SSH_KEY PLUGIN_KEY SSH_KEY INPUT_KEY|KEY_TEXT||web1: login with the key in the environment
+PLUGIN_SSH_PASSPHRASE PLUGIN_PASSPHRASE SSH_PASSPHRASE INPUT_PASSPHRASE|secret|PLUGIN_KEY_PATH=$dir/locked_by_secret|login with $dir/locked_by_secret
+PLUGIN_KEY_PATH SSH_KEY_PATH INPUT_KEY_PATH|$dir/client_key||web1: login with $dir/client_key
+PLUGIN_CIPHERS SSH_CIPHERS INPUT_CIPHERS INPUT_CIPHER|aes128-ctr||to connect; ciphers aes128-ctr
+PLUGIN_USE_INSECURE_CIPHER SSH_USE_INSECURE_CIPHER INPUT_USE_INSECURE_CIPHER|true||to connect; old algorithms as well
+PLUGIN_FINGERPRINT SSH_FINGERPRINT INPUT_FINGERPRINT|SHA256:abc||host key must be SHA256:abc; 30 s
+PLUGIN_SYNC INPUT_SYNC|true||1 host, 1 at a time
+PLUGIN_COMMAND_TIMEOUT SSH_COMMAND_TIMEOUT INPUT_COMMAND_TIMEOUT|7s||7 s for the script
+PLUGIN_SCRIPT SSH_SCRIPT INPUT_SCRIPT|echo special||echo special
+PLUGIN_SCRIPT_FILE INPUT_SCRIPT_FILE|$dir/drone_file.sh||echo from a file
+PLUGIN_SCRIPT_STOP INPUT_SCRIPT_STOP|true||until the first error
+PLUGIN_PROXY_HOST PROXY_SSH_HOST INPUT_PROXY_HOST|gate||through root@gate:22
+PLUGIN_PROXY_PORT PROXY_SSH_PORT INPUT_PROXY_PORT|2222|PLUGIN_PROXY_HOST=gate|through root@gate:2222
+PLUGIN_PROXY_PROTOCOL SSH_PROXY_PROTOCOL INPUT_PROXY_PROTOCOL|tcp6|PLUGIN_PROXY_HOST=gate|host key must be known; IPv6 only)
+PLUGIN_PROXY_USERNAME PLUGIN_PROXY_USER PROXY_SSH_USERNAME INPUT_PROXY_USERNAME|me|PLUGIN_PROXY_HOST=gate|through me@gate:22
+PLUGIN_PROXY_PASSWORD PROXY_SSH_PASSWORD INPUT_PROXY_PASSWORD|geheim|PLUGIN_PROXY_HOST=gate|gate:22 (login with a password
+PLUGIN_PROXY_SSH_KEY PLUGIN_PROXY_KEY PROXY_SSH_KEY INPUT_PROXY_KEY|KEY_TEXT|PLUGIN_PROXY_HOST=gate|gate:22 (login with the key in the environment
+PLUGIN_PROXY_SSH_PASSPHRASE PLUGIN_PROXY_PASSPHRASE PROXY_SSH_PASSPHRASE INPUT_PROXY_PASSPHRASE|secret|PLUGIN_PROXY_HOST=gate PLUGIN_PROXY_KEY_PATH=$dir/locked_by_secret|gate:22 (login with $dir/locked_by_secret
+PLUGIN_PROXY_KEY_PATH PROXY_SSH_KEY_PATH INPUT_PROXY_KEY_PATH|$dir/client_key|PLUGIN_PROXY_HOST=gate|gate:22 (login with $dir/client_key
+PLUGIN_PROXY_FINGERPRINT PROXY_SSH_FINGERPRINT PROXY_FINGERPRINT INPUT_PROXY_FINGERPRINT|SHA256:abc|PLUGIN_PROXY_HOST=gate|host key must be SHA256:abc)
+PLUGIN_PROXY_TIMEOUT PROXY_SSH_TIMEOUT INPUT_PROXY_TIMEOUT|77s|PLUGIN_PROXY_HOST=gate|77 s to connect
+PLUGIN_PROXY_CIPHERS PROXY_SSH_CIPHERS INPUT_PROXY_CIPHERS|aes128-ctr|PLUGIN_PROXY_HOST=gate|host key must be known; ciphers aes128-ctr)
+PLUGIN_PROXY_USE_INSECURE_CIPHER PROXY_SSH_USE_INSECURE_CIPHER INPUT_PROXY_USE_INSECURE_CIPHER|true|PLUGIN_PROXY_HOST=gate|host key must be known; old algorithms as well)
+PLUGIN_ENVS INPUT_ENVS|a_b|A_B=1|run by sh, with A_B
+PLUGIN_ENVS_FORMAT INPUT_ENVS_FORMAT|export X={VALUE}|PLUGIN_ENVS=a_b A_B=1|with A_B as export X={VALUE}
+PLUGIN_ALLENVS INPUT_ALLENVS INPUT_ALL_ENVS|true|DRONE_OF_A_TEST=1|DRONE_OF_A_TEST
+PLUGIN_REQUEST_PTY INPUT_REQUEST_PTY|true||on a terminal
+PLUGIN_DEBUG INPUT_DEBUG DEBUG|true||
+PLUGIN_ENV_FILE|$dir/drone_env||from=the_file
+END
+}
+
+# With these variables; leaves its status, stdout and stderr.
+drone_with() {  # NAME=VALUE... -- OPTION...
+  status=0
+  (
+    while [ "$1" != -- ]; do export "${1?}"; shift; done
+    shift
+    run --config none --known-hosts "$dir/known_hosts" "$@"
+    exit "$status"
+  ) || status=$?
+}
+
+drone_each_variable_has_its_effect() {
+  local names value with expected name base=()
+  cp "$dir/client_key" "$dir/locked_by_secret"
+  ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/locked_by_secret" > /dev/null
+  echo 'echo from a file' > "$dir/drone_file.sh"
+  echo "PLUGIN_SCRIPT='echo from=the_file'" > "$dir/drone_env"
+  drone_variables > "$dir/variables"
+  while IFS='|' read -r names value with expected; do
+    [ "$value" != KEY_TEXT ] || value=$(cat "$dir/client_key")
+    for name in $names; do
+      base=(PLUGIN_HOST=web1 PLUGIN_SCRIPT=true)
+      case $name in
+        PLUGIN_HOST | SSH_HOST | INPUT_HOST) base=(PLUGIN_SCRIPT=true) ;;
+        *_SCRIPT | *_SCRIPT_FILE | PLUGIN_ENV_FILE) base=(PLUGIN_HOST=web1) ;;
+        *DEBUG)
+          drone_with "${base[@]}" "$name=$value" -- --transport local
+          expect_status 0; expect_err_has 'web1: login with'
+          drone_with "${base[@]}" -- --transport local
+          expect_err_lacks 'web1: login with'
+          continue ;;
+      esac
+      # shellcheck disable=SC2086 # NAME=VALUE...
+      drone_with "${base[@]}" $with "$name=$value" -- --dry-run
+      [ "$status" -eq 0 ] || fail "$name"
+      grep -qF -- "$expected" "$dir/out" || fail "$name has no effect"
+      # shellcheck disable=SC2086
+      drone_with "${base[@]}" $with -- --dry-run
+      ! grep -qF -- "$expected" "$dir/out" || fail "$name is not needed for that"
+    done
+  done < "$dir/variables"
+  # No other is read, and those that the page for users of drone-ssh has are among them.
+  local ours=$here/../../examples/ssh-runner/settings/drone_environment.cpp
+  cut -d '|' -f 1 "$dir/variables" | tr ' ' '\n' | sort > "$dir/tried"
+  grep -ohE '"((PLUGIN|SSH|INPUT|PROXY)_[A-Z_]+[A-Z]|DEBUG)"' "$ours" | tr -d '"' | sort -u |
+    diff "$dir/tried" - > "$dir/out" || fail "others are read"
+  sed -n '/^| drone-ssh | here/,/^$/p' "$here/../../docs/ssh-runner.md" | sed '1,2d' | cut -d '|' -f 2 |
+    tr ',' '\n' | tr -d ' ' | grep . > "$dir/stems"
+  [ "$(wc -l < "$dir/stems")" -gt 25 ] || fail "where is the table?"
+  for name in $(cat "$dir/stems"); do
+    grep -qE "_${name^^}$" "$dir/tried" || fail "$name is on the page and not tried"
+  done
+  for name in $(sed -E 's/^(PLUGIN|SSH|INPUT|PROXY_SSH)_//' "$dir/tried" | sort -u); do
+    # Other names of these.
+    case $name in USER | SSH_KEY | SSH_PASSPHRASE | PROXY_USER | PROXY_SSH_KEY | PROXY_SSH_PASSPHRASE) continue ;;
+      ALL_ENVS | CIPHER | DEBUG) continue ;; esac
+    grep -qxE "(proxy_)?${name,,}" "$dir/stems" || fail "$name is not on the page"
+  done
+}
+
+drone_files_of_variables() {
+  cat > "$dir/drone_env" <<END
+# What is set already stays.
+PLUGIN_HOST=web7
+export PLUGIN_PORT="2222"
+PLUGIN_SCRIPT='echo "from the file"'
+END
+  drone_with PLUGIN_ENV_FILE="$dir/drone_env" PLUGIN_PORT=2200 -- --dry-run
+  expect_status 0; expect_out_has 'web7: root@web7:2200'; expect_out_has 'echo "from the file"'
+  # The command line names hosts: then it is not read.
+  drone_with PLUGIN_ENV_FILE="$dir/drone_env" -- --host web1 --dry-run
+  expect_status 2; expect_err_has 'no script'
+  drone_with PLUGIN_ENV_FILE="$dir/not_there" PLUGIN_HOST=web1 PLUGIN_SCRIPT=true -- --dry-run
+  expect_status 0
+  echo 'geheim' > "$dir/drone_env"
+  drone_with PLUGIN_ENV_FILE="$dir/drone_env" PLUGIN_HOST=web1 -- --dry-run
+  expect_status 2; expect_err_has "$dir/drone_env:1: NAME=value is expected"; expect_err_lacks geheim
+  # Drone's own file takes the place of what is set.
+  unshare -m true 2> /dev/null || return 0
+  mkdir -p "$dir/run/drone"
+  echo 'PLUGIN_PORT=2222' > "$dir/run/drone/env"
+  status=0
+  HOME=$dir PLUGIN_HOST=web1 PLUGIN_PORT=2200 PLUGIN_SCRIPT=true unshare -m sh -c '
+    mount --bind "$1" /run && shift && exec "$@"' - "$dir/run" "$ssh_runner" --config none --dry-run \
+    > "$dir/out" 2> "$dir/err" || status=$?
+  expect_status 0; expect_out_has 'web1: root@web1:2222'
+}
+
+# What is said of the hosts does not hold for the proxy, as in drone-ssh, and the reverse.
+drone_proxy_has_algorithms_of_its_own() {
+  start_fake narrow
+  local with=(PLUGIN_HOST=127.0.0.1 PLUGIN_SCRIPT=true PLUGIN_PROXY_HOST=127.0.0.1
+    PLUGIN_PROXY_PORT="$fake_port" PLUGIN_KEY_PATH="$dir/client_key")
+  # It lets in, and connects to nothing.
+  drone_with "${with[@]}" PLUGIN_PROXY_CIPHERS=aes256-ctr PLUGIN_CIPHERS=aes128-ctr -- --known-hosts "$dir/known_fake"
+  expect_status 3; expect_err_has '127.0.0.1: connect: the jump host says: '
+  drone_with "${with[@]}" PLUGIN_PROXY_CIPHERS=aes128-ctr -- --known-hosts "$dir/known_fake"
+  expect_status 3; expect_err_has 'jump host 127.0.0.1: handshake: kex error : no match'
+  start_fake old
+  with+=(PLUGIN_PROXY_PORT="$fake_port")
+  drone_with "${with[@]}" PLUGIN_USE_INSECURE_CIPHER=true -- --known-hosts "$dir/known_fake"
+  expect_status 3; expect_err_has 'jump host 127.0.0.1: handshake: kex error : no match'
+  drone_with "${with[@]}" PLUGIN_PROXY_USE_INSECURE_CIPHER=true -- --known-hosts "$dir/known_fake"
+  expect_status 3; expect_err_has '127.0.0.1: connect: the jump host says: '
+  drone_with "${with[@]}" PLUGIN_PROXY_PROTOCOL=tcp6 -- --known-hosts "$dir/known_fake"
+  expect_status 3; expect_err_has 'jump host 127.0.0.1: resolve: it has no address of that kind'
+}
+
+drone_no_time_out() {
+  drone_with PLUGIN_HOST=web1 PLUGIN_SCRIPT=true PLUGIN_TIMEOUT=0 PLUGIN_COMMAND_TIMEOUT=0s -- --dry-run
+  expect_status 0; expect_out_has 'any time to connect'
+  ! grep -qF 'for the script' "$dir/out" || fail "a limit for the script"
+  drone_with PLUGIN_HOST=127.0.0.1 PLUGIN_PORT="$sshd_port" PLUGIN_USERNAME="$sshd_user" PLUGIN_TIMEOUT=0 \
+    PLUGIN_COMMAND_TIMEOUT=0 PLUGIN_KEY_PATH="$dir/client_key" PLUGIN_SCRIPT='echo hello' --
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
 drone_bad_values_are_named() {
+  PLUGIN_HOST=a PLUGIN_PROXY_HOST=b PLUGIN_PROXY_CIPHERS=rot13 PLUGIN_SCRIPT=true run_drone
+  expect_status 2; expect_err_has PLUGIN_PROXY_CIPHERS
+  PLUGIN_HOST=a PLUGIN_PROXY_HOST=b INPUT_PROXY_PROTOCOL=udp PLUGIN_SCRIPT=true run_drone
+  expect_status 2; expect_err_has INPUT_PROXY_PROTOCOL
+  PLUGIN_HOST=a INPUT_TIMEOUT=-1 PLUGIN_SCRIPT=true run_drone
+  expect_status 2; expect_err_has INPUT_TIMEOUT
   PLUGIN_HOST=a PLUGIN_TIMEOUT=soon PLUGIN_SCRIPT=true run_drone
   expect_status 2; expect_err_has PLUGIN_TIMEOUT
   PLUGIN_HOST=a PLUGIN_SYNC=perhaps PLUGIN_SCRIPT=true run_drone

@@ -32,6 +32,31 @@ local_start_failures() {
   expect_status 1; expect_err_has 'web1: start: the script did not begin; exit status 0'
 }
 
+# All that was said of a host, but for its password; where that came from is no secret.
+local_failed_file() {
+  cp /dev/null "$dir/geheim"; echo geheim > "$dir/geheim"
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/a_key"
+  printf '%s\n' "web1 user=me port=2222 key=$dir/a_key jump=gate fingerprint=SHA256:abc password=geheim" \
+    "web2 password_file=$dir/geheim" 'web3 password_env=OF_WEB3' web4 > "$dir/all"
+  OF_WEB3=verborgen run_here --user you --hosts-file "$dir/all" --failed-file "$dir/again" \
+    --script 'test "$SSH_RUNNER_HOST" = web4 || exit 3'
+  expect_status 1
+  cat > "$dir/expected" <<END
+me@web1:2222 key=$dir/a_key jump=gate fingerprint=SHA256:abc  # command: exit status 3; without its password
+you@web2:22 password_file=$dir/geheim  # command: exit status 3
+you@web3:22 password_env=OF_WEB3  # command: exit status 3
+END
+  diff "$dir/expected" "$dir/again" > "$dir/out" || fail "another file"
+  OF_WEB3=verborgen run_here --hosts-file "$dir/again" --dry-run --script true
+  expect_status 0; expect_out_has 'web1: me@web1:2222 through'; expect_out_has 'web3: you@web3:22'
+  [ "$(grep -c 'a password' "$dir/out")" -eq 1 ] || fail "the passwords of web2 and web3 do not come back"
+  # What a hosts file cannot say.
+  echo "groups: {ours: {hosts: web1, key: '$dir/a key'}}" > "$dir/ours.yaml"
+  cp "$dir/a_key" "$dir/a key"
+  run_here --user me --inventory "$dir/ours.yaml" --host @ours --failed-file "$dir/again" --script 'exit 3'
+  [ "$(cat "$dir/again")" = 'me@web1:22  # command: exit status 3; without its key' ] || fail "with a blank"
+}
+
 local_time_out() {
   run_here --host web1 --command-timeout 500ms --script 'sleep 1000 & sleep 1000'
   expect_status 4; expect_err_has 'web1: time-out: the command took more than 0.5 s; ended by TERM'
@@ -100,6 +125,15 @@ odd"
 local_diff() {
   run_here --host 'web[1-3]' --diff --script 'seq 1 9; test $SSH_RUNNER_HOST != web2 || echo odd'
   expect_status 0; expect_out_has $'--- web2 (1 host), differences from the first\n  ...\n  7\n  8\n  9\n+ odd'
+}
+
+local_advice() {
+  run_here --host 'web[1-4]' --script 'case $SSH_RUNNER_HOST in
+    web1) exit 3 ;; web2) no-such-command ;; web3) kill -SEGV $$ ;; web4) kill -TERM $$ ;; esac'
+  expect_status 1
+  expect_err_has $'web1: command: exit status 3\nssh-runner:   its output says more'
+  expect_err_has $'web2: command: exit status 127\nssh-runner:   something it calls is not there'
+  expect_err_has 'a program has crashed'; expect_err_has 'somebody has ended it there'
 }
 
 local_json() {

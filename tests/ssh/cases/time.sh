@@ -124,6 +124,62 @@ time_tries_again_to_connect() {
   expect_status 3; expect_err_has 'login: refused'; expect_err_lacks attempt
 }
 
+# The process is stopped for longer than the time to connect, as a busy machine may do it for a while.
+# After that it is the server's turn again, which has said nothing yet, and has the rest of the time.
+time_to_connect_without_the_cpu() {
+  local pid tries=0
+  kill -STOP "$sshd_pid"
+  way_in
+  HOME=$dir "$ssh_runner" "${way[@]}" --host 127.0.0.1 --connect-timeout 3s --script 'echo hello' \
+    > "$dir/out" 2> "$dir/err" &
+  pid=$!
+  until grep -q ":$(printf %04X "$sshd_port") 01 " /proc/net/tcp; do
+    sleep 0.02; tries=$((tries + 1)); [ $tries -lt 1500 ] || { kill -CONT "$sshd_pid"; fail "no connection"; }
+  done
+  kill -STOP $pid
+  sleep 4
+  kill -CONT $pid
+  sleep 0.5  # for one that has counted all that to give up
+  kill -CONT "$sshd_pid"
+  status=0; wait $pid || status=$?
+  expect_status 0; expect_out '127.0.0.1: hello'
+}
+
+# Many hosts keep the places for handshakes for a second each, five seconds in all. Who goes through a jump
+# host, which comes after them, has less time than that, and does not wait for that one behind them.
+time_to_connect_is_not_spent_in_a_queue() {
+  local pid tries=0
+  start_fake mute
+  cat "$dir/known_fake" "$dir/known_hosts" > "$dir/known_both"
+  cat > "$dir/config" <<END
+Host 127.0.0.1
+  ConnectTimeout 7
+Host 127.0.0.2 127.0.0.8
+  ConnectTimeout 3
+END
+  printf '%s\n' "u[01-80]@127.0.0.1:$fake_port" "127.0.0.2 jump=$sshd_user@127.0.0.8:$sshd_port" > "$dir/hosts"
+  config=$dir/config known_hosts=$dir/known_both way_in
+  kill -STOP "$sshd_pid"
+  HOME=$dir WEFT_WORKERS=1 "$ssh_runner" "${way[@]}" --hosts-file "$dir/hosts" --script 'echo hello' \
+    > "$dir/out" 2> "$dir/err" &
+  pid=$!
+  until [ "$(grep -c ":$(printf %04X "$fake_port") 01 " /proc/net/tcp)" -ge 80 ]; do
+    sleep 0.02; tries=$((tries + 1)); [ $tries -lt 1500 ] || { kill -CONT "$sshd_pid"; fail "no connections"; }
+  done
+  sleep 0.5  # so that they all stand in line
+  kill -CONT "$sshd_pid"
+  status=0; wait $pid || status=$?
+  expect_status 4; expect_out '127.0.0.2: hello'; expect_err_has '1 ok, 80 timed out'
+}
+
+# Who has said nothing yet takes no place among the handshakes: with a second each these would keep them for
+# a quarter of a minute.
+time_of_silent_hosts_is_not_that_of_others() {
+  WEFT_WORKERS=1 run_in --host "u[001-120]@127.0.0.1:$silent_port,127.0.0.2,u[121-240]@127.0.0.1:$silent_port" --fanout 300 --timeout 6s \
+    --script 'echo hello'
+  expect_status 4; expect_out '127.0.0.2: hello'; expect_err_has '1 ok, 240 timed out'
+}
+
 time_finds_a_dead_peer() {
   # The server's process for the connection is stopped, as if the machine had frozen.
   run_in --host 127.0.0.1,127.0.0.2 --keep-alive 500ms --script '
