@@ -30,10 +30,12 @@ struct descriptor_source final : case_source {
     c.source_state = nullptr;
     try {
       if (c.descriptor >= 0) {
-        descriptor_entry& e = poller_of(current_core()).entry_of(c.descriptor);
+        runtime_core& core = current_core();
+        descriptor_entry& e = poller_of(core).entry_of(c.descriptor);
         c.source_state = &e;
         std::lock_guard guard(e.lock);
         waits = e.home->add_locked(e, to_write, c.node) == epoll_poller::armed::waits;
+        if (current_worker() == nullptr) core.wake_monitor_if_asleep();  // somebody has to poll
       }
     } catch (const std::bad_alloc&) {  // the next call says so, too
     }

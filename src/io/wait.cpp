@@ -96,6 +96,7 @@ std::optional<wait_status> descriptor_wait::begin(runtime_core& core, waiter* wh
     }
     ends_with_->waits.push_back(&end_node_);
   }
+  if (current_worker() == nullptr) core.wake_monitor_if_asleep();  // somebody has to poll
   lock.release();
   return {};
 }

@@ -158,6 +158,11 @@ class runtime_core {
   }
   void monitor_until(const std::atomic<bool>& done) noexcept;  // the monitor's loop, on its thread
   void wake_monitor() noexcept;
+  // By who goes on after a rest, is kept no longer, or leaves something to others from outside.
+  void wake_monitor_if_asleep() noexcept {
+    full_fence();  // pairs with the monitor's: it sees what we have done, or we see it sleep
+    if (monitor_sleeps_.load(std::memory_order_relaxed)) wake_monitor();
+  }
   bool monitor_rests() const noexcept { return monitor_sleeps_.load(); }  // for tests
   void start_monitor();                    // on a thread of its own
   void stop_monitor() noexcept;
@@ -298,14 +303,10 @@ class runtime_core {
   }
   bool mark_stuck(worker*) noexcept;
   void clear_stuck(worker* w) noexcept {
-    if (!w->stuck.load(std::memory_order_relaxed) || !w->stuck.exchange(false)) return;
+    // After the state, in one order with mark_stuck, which looks at the state after the mark.
+    if (!w->stuck.load(std::memory_order_seq_cst) || !w->stuck.exchange(false)) return;
     stuck_.fetch_sub(1);
     wake_monitor_if_asleep();
-  }
-  // By who goes on after a rest, or is kept no longer.
-  void wake_monitor_if_asleep() noexcept {
-    full_fence();  // pairs with the monitor's: it sees us awake, or we see it sleep
-    if (monitor_sleeps_.load(std::memory_order_relaxed)) wake_monitor();
   }
   bool too_few() const noexcept { return active_.load(std::memory_order_seq_cst) < needed(); }
   bool leave_active() noexcept;

@@ -9,9 +9,11 @@
 // quiet: nothing waits, and each worker rests or is kept. Then the monitor sleeps, after a while. Who
 //   makes work or goes on must wake it, at no cost where the work is made:
 //   - a worker that goes on after a rest, or is kept no longer, looks at monitor_sleeps_, after a
-//     fence; so does who pushes from outside while no worker is idle;
+//     fence; so does who puts something into the global queue while no worker is idle: from outside,
+//     or a worker that rests and whose timer was due;
 //   - a kept worker's queue has a bell, which its next operation rings (run_queue::hang_bell);
-//   - the timers of kept workers bound the sleep, and a kept worker that adds one looks, too.
+//   - the timers of kept workers bound the sleep, and a kept worker that adds one looks, too;
+//   - so does a thread that is no worker when it waits for a descriptor: somebody has to poll.
 // Proved by: tests/unit/blocked_thread_test.cpp, tests/unit/monitor_test.cpp.
 #include <algorithm>
 #include <cstdio>

@@ -86,6 +86,8 @@ void runtime_core::give_away(worker* w) noexcept {
   }
   full_fence();
   work_added();
+  // Not only when it has arrived late: a timer of a worker that rests is not what the monitor sleeps by.
+  if (idle_count_.load(std::memory_order_relaxed) == 0) wake_monitor_if_asleep();
 }
 
 // By a worker that runs nothing for now (kept by its goroutine, or retired): whom its timers wake runs

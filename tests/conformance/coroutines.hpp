@@ -14,6 +14,8 @@ namespace weft_test {
 class eager {
  public:
   struct promise_type {
+    // Or it would be an aggregate, which C++20 initializes with the coroutine's arguments if it can.
+    promise_type() noexcept {}
     eager get_return_object() {
       return eager(std::coroutine_handle<promise_type>::from_promise(*this));
     }

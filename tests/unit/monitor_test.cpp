@@ -13,6 +13,7 @@
 
 #include <weft/weft.hpp>
 
+#include "conformance/coroutines.hpp"
 #include "runtime/runtime.hpp"
 #include "sched/core.hpp"
 #include "support/catch.hpp"
@@ -60,6 +61,8 @@ class keeper {
   std::atomic<bool> released_ = false;
   std::atomic<int> users_ = 0;
 };
+
+weft_test::eager wait_for(int fd) { co_await weft::async_wait_readable(fd); }
 
 }  // namespace
 
@@ -133,4 +136,62 @@ TEST_CASE("while all workers are kept and the monitor rests a thread sets a time
   weft::after_func(1ms, [&] { fired = true; });
   until([&] { return fired.load(); });
   for (auto& k : keepers) k->release();
+}
+
+TEST_CASE("while all workers are kept and the monitor rests a thread waits for a descriptor") {
+  const std::string what = GENERATE("a wait", "a select", "a coroutine");
+  CAPTURE(what);
+  auto& core = weft::detail::default_core();
+  std::vector<std::unique_ptr<keeper>> keepers;
+  for (unsigned i = 0; i < weft::workers(); ++i) {
+    keepers.push_back(std::make_unique<keeper>(false));
+    weft::go([k = keepers.back().get()] { k->keep(); });
+    until([&] { return keepers.back()->is_kept(); });
+  }
+  plain_pipe pipe;
+  until([&] { return core.monitor_rests(); });
+  std::thread outside([&] {
+    if (what == "a wait") {
+      weft::wait_readable(pipe.ends[0]);
+    } else if (what == "a select") {
+      weft::select(weft::on_readable(pipe.ends[0]));
+    } else {
+      const weft_test::eager waits = wait_for(pipe.ends[0]);
+      until([&] { return waits.done(); });
+    }
+  });
+  until([&] { return core.descriptors()->waiting() != 0; });
+  pipe.release();
+  outside.join();
+  for (auto& k : keepers) k->release();
+}
+
+// Its thread rests, too, since others run what stands in its queue; but it looks after its timers.
+TEST_CASE(
+    "while all workers are kept and the monitor rests a pinned goroutine's worker has a timer") {
+  const bool sleeps = GENERATE(true, false);
+  CAPTURE(sleeps);
+  weft::run({.workers = 1}, [&] {
+    keeper other(false);
+    weft::chan<void> woken;
+    weft::wait_group group;
+    // Late enough that the monitor rests by then, or the case shows nothing.
+    const auto late = 500ms;
+    if (sleeps) {
+      group.go([&] {
+        weft::sleep_for(late);
+        woken.send();
+      });
+    } else {
+      weft::after_func(late, [&] { woken.send(); });
+    }
+    while (weft::stats().timers == 0) weft::yield();
+    {
+      const weft::pinned here;
+      group.go([&] { other.keep(); });
+      woken.recv();
+    }
+    other.release();
+    group.wait();
+  });
 }
