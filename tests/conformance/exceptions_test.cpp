@@ -1,6 +1,8 @@
-// Exceptions in flight and caught, across waits and from thread to thread.
+// Exceptions in flight and caught, across waits and from thread to thread; and what stays with the
+// thread.
 #include "collect.hpp"
 #include "support/catch.hpp"
+#include "support/opaque.hpp"
 #include "support/scale.hpp"
 
 #include <weft/weft.hpp>
@@ -299,4 +301,31 @@ TEST_CASE("an exception travels through a channel", "[exceptions]") {
     CHECK(catches.get() == 50);
   });
   CHECK(notes.text() == "");
+}
+
+namespace {
+
+thread_local int of_the_thread = 0;
+
+// The address is not kept over a wait.
+WEFT_TEST_OPAQUE void set_of_the_thread(int value) { of_the_thread = value; }
+WEFT_TEST_OPAQUE int get_of_the_thread() { return of_the_thread; }
+
+}  // namespace
+
+TEST_CASE("thread_local variables stay with the thread", "[exceptions]") {
+  int carried = 0;
+  int kept = 0;
+  weft::run({.workers = 2}, [&] {
+    constexpr int mine = 17;
+    set_of_the_thread(mine);
+    const long first = thread_number();
+    move_to_another_thread();
+    carried = get_of_the_thread();
+    while (thread_number() != first) move_to_another_thread();
+    kept = get_of_the_thread();
+    set_of_the_thread(0);
+  });
+  CHECK(carried == 0);
+  CHECK(kept == 17);
 }

@@ -239,6 +239,32 @@ TEST_CASE("model: channel, closed against a time-out", "[model]") {
   run({.preemptions = 2}, capacity, impatient_sender(0), impatient_receiver, closer);
 }
 
+TEST_CASE("model: channel, closed against those that do not wait", "[model]") {
+  const std::size_t capacity = GENERATE(0, 1);
+  const auto tries_to_send = [](weft::chan<int> c, counts& n) {
+    if (c.try_send(1) == chan_status::ok) ++n.sent[1];
+  };
+  const auto tries_to_receive = [](weft::chan<int> c, counts& n) {
+    std::optional<int> v;
+    const chan_status first = c.try_recv(v);
+    n.take(v);
+    std::optional<int> next;
+    const chan_status second = c.try_recv(next);
+    n.take(next);
+    m::require(first != chan_status::closed || second == chan_status::closed,
+               "a value after the end");
+  };
+  const auto takes_the_default = [](weft::chan<int> c, counts& n) {
+    std::optional<int> v;
+    weft::select(weft::on_recv(c, v), weft::on_default());
+    n.take(v);
+  };
+  run({.preemptions = 2}, capacity, tries_to_send, tries_to_receive, closer);
+  run({.preemptions = 2}, capacity, sender(0), tries_to_receive, closer);
+  run({.preemptions = 2}, capacity, tries_to_send, receiver(1), closer);
+  run({.preemptions = 2}, capacity, sender(0), takes_the_default, closer);
+}
+
 TEST_CASE("model: select, its send and its receive meet a close", "[model]") {
   m::check({.preemptions = 2, .delayed_stores = 0}, [](m::scenario& s) {
     auto w = std::make_shared<two_channels>(0);

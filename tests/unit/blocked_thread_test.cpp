@@ -19,6 +19,7 @@
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/plain_pipe.hpp"
+#include "support/threads.hpp"
 #include "unit/own_stderr.hpp"
 
 using namespace std::chrono_literals;
@@ -207,8 +208,8 @@ TEST_CASE("behind a computation and beside others that only yield, everybody has
   SUCCEED();
 }
 
-TEST_CASE("a timer fires on time beside others that compute and yield") {
-  // No sleeper waits for ever behind goroutines that never rest.
+TEST_CASE("a timer fires beside others that compute and yield") {
+  // No sleeper waits for ever behind goroutines that never rest: it hangs then.
   for (const unsigned workers : {1u, 2u}) {
     std::atomic<bool> stop = false;
     weft::run({.workers = workers}, [&] {
@@ -274,6 +275,7 @@ TEST_CASE("when all threads are kept the process says so once and goes on when o
 }
 
 TEST_CASE("threads that stood in are gone after the run") {
+  const std::size_t before = weft_test::thread_count();
   for (int round = 0; round < 3; ++round) {
     weft::runtime r({.workers = 2});
     plain_pipe gate;
@@ -286,6 +288,7 @@ TEST_CASE("threads that stood in are gone after the run") {
       while (came_back != 4) weft::yield();
     });
   }
+  CHECK(weft_test::comes_down_to(before));
 }
 
 TEST_CASE("threads that stood in go when nothing is left to do, though nobody looks") {

@@ -103,7 +103,8 @@ TEST_CASE("a goroutine that begins while another waits does not have its mode") 
         weft::wait_group group;
         for (int k = 0; k < 2; ++k) {
           group.go([&] {
-            notes.expect(std::fegetround() == FE_TONEAREST, "it begins with its predecessor's mode");
+            notes.expect(std::fegetround() == FE_TONEAREST,
+                         "it begins with its predecessor's mode");
             notes.expect(!has_seen_division_by_zero(), "it begins with its predecessor's flags");
             std::fesetround(FE_TOWARDZERO);
             divide_by_zero();
@@ -115,6 +116,20 @@ TEST_CASE("a goroutine that begins while another waits does not have its mode") 
       }
     });
   }
+  CHECK(notes.text() == "");
+}
+
+TEST_CASE("what traps is the goroutine's, over every wait") {
+  weft_test::notes notes;
+  many([&](int who) {
+    notes.expect(fegetexcept() == 0, "it begins with another's traps");
+    const int mine = who % 2 == 0 ? FE_DIVBYZERO : FE_INVALID;
+    feenableexcept(mine);
+    for (int round = 0; round < 8; ++round) {
+      wait_somehow(who + round);
+      notes.expect(fegetexcept() == mine, "the traps have changed");
+    }
+  });
   CHECK(notes.text() == "");
 }
 

@@ -1,11 +1,8 @@
 // The scheduler: the same results for every number of workers, many goroutines, many runs.
-#include <sched.h>
-
 #include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -18,9 +15,12 @@
 #include "support/catch.hpp"
 #include "support/fd_count.hpp"
 #include "support/scale.hpp"
+#include "support/threads.hpp"
 #include "unit/guard_probe.hpp"
 
 using namespace std::chrono_literals;
+using weft_test::comes_down_to;
+using weft_test::thread_count;
 
 namespace {
 
@@ -72,24 +72,6 @@ std::string workload() {
     }
   }
   return result + std::to_string(sum);
-}
-
-// The kernel's own count: the directory of threads skips some while others end.
-std::size_t thread_count() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    if (std::size_t n = 0; word == "Threads:" && status >> n) return n;
-  }
-  return 0;
-}
-
-// A thread that was joined may stand in the list for a moment more.
-bool comes_down_to(std::size_t threads) {
-  for (int i = 0; i < 1'000'000; ++i) {
-    if (thread_count() <= threads) return true;
-    sched_yield();
-  }
-  return false;
 }
 
 }  // namespace
