@@ -163,6 +163,10 @@ ssize_t read_from_other(int fd, std::span<std::byte> into) noexcept {
 }
 
 ssize_t write_to_other(int fd, std::span<const std::byte> from) noexcept {
+  if (is_in_blocking_mode(fd)) {
+    const ssize_t n = write_at_once(fd, from);
+    if (!is_unsupported(n)) return n;
+  }
   return write_as_its_mode_is(fd, from, [fd](std::span<const std::byte> part) {
     return result_of(::write(fd, part.data(), part.size()));
   });

@@ -168,6 +168,28 @@ TEST_CASE("write goes on under back-pressure", "[io]") {
   transfer();  // the writer a plain thread
 }
 
+TEST_CASE("write_some says how much of it was written", "[io]") {
+  auto check = [] {
+    auto ends = weft::pipe();
+    std::string text(1 << 20, '\0');
+    for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+    const auto bytes = std::as_bytes(std::span(text));
+    const std::size_t first = ends.writer.write_some(bytes);
+    CHECK(first > 0);
+    CHECK(first < bytes.size());  // a pipe holds less
+    // Full: it waits for room, and writes no more than that.
+    CHECK(failure([&] { ends.writer.write_some(bytes.subspan(first), 0ms); }) ==
+          std::errc::timed_out);
+    std::vector<std::byte> out(first);
+    CHECK(ends.reader.read_full(out) == first);
+    const std::size_t second = ends.writer.write_some(bytes.subspan(first));
+    ends.writer.close();
+    CHECK((text_of(out) + ends.reader.read_all() == text.substr(0, first + second)));
+  };
+  check();
+  weft::run(check);
+}
+
 TEST_CASE("regular files", "[io]") {
   auto directory = std::filesystem::temp_directory_path() /
                    ("weft-descriptor-test-" + std::to_string(::getpid()));

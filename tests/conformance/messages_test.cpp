@@ -1,6 +1,7 @@
 // Every call on a descriptor, a socket, a process or signals that fails says in its message which
 // operation it was, and on what.
 #include "sockets.hpp"
+#include "support/scale.hpp"
 
 #include <fcntl.h>
 
@@ -259,6 +260,10 @@ TEST_CASE("messages of calls that make descriptors, where none is left", "[io][n
       {"weft::unix_stream::pair", [] { weft::unix_stream::pair(); }, no_more},
       {"weft::unix_stream::connect " + path, [&] { weft::unix_stream::connect(path); }, no_more},
       {"weft::unix_listener " + path, [&] { weft::unix_listener at(path); }, no_more},
+  });
+  // UBSan looks at the memory of a shared_ptr with a pipe of its own.
+  if (weft_test::under_asan) return;
+  check_all({
       {"weft::command::start true: stdout: ",
        [] { weft::command("true").stdout_to(weft::stdio::pipe).start(); }, no_more},
   });

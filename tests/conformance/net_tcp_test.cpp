@@ -222,6 +222,31 @@ TEST_CASE("a server may begin again at once", "[net][tcp]") {
   CHECK(connect_to(again).server.get() >= 0);
 }
 
+TEST_CASE("a socket that is connected already is taken over as it is", "[net][tcp]") {
+  descriptors_kept kept;
+  everywhere([] {
+    tcp_listener listener("127.0.0.1", 0);
+    const weft::socket_address at = listener.local_address();
+    tcp_stream client(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    REQUIRE(::connect(client.get(), at.data(), at.size()) == 0);
+    tcp_stream server = listener.accept();
+    CHECK((::fcntl(client.get(), F_GETFL) & O_NONBLOCK) == 0);
+    // In blocking mode, and yet it waits for nobody.
+    CHECK(error_of([&] { read_some(client, 1ms); }) == std::errc::timed_out);
+    server.write("to whom it is now");
+    CHECK(read_some(client) == "to whom it is now");
+    const std::string block(1 << 20, 'b');
+    CHECK(error_of([&] {
+            for (;;) client.write(block, 1ms);
+          }) == std::errc::timed_out);
+    CHECK(client.peer_address() == at);
+    CHECK((::fcntl(client.get(), F_GETFL) & O_NONBLOCK) == 0);
+    const int number = client.get();
+    client.close();
+    CHECK(::fcntl(number, F_GETFD) == -1);
+  });
+}
+
 TEST_CASE("close_write ends one direction", "[net][tcp]") {
   descriptors_kept kept;
   everywhere([] {

@@ -43,6 +43,25 @@ TEST_CASE("a pair is connected with each other", "[net][unix]") {
   });
 }
 
+TEST_CASE("a unix socket that is connected already is taken over as it is", "[net][unix]") {
+  descriptors_kept kept;
+  everywhere([] {
+    int ends[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0);
+    unix_stream a(ends[0]);
+    unix_stream b(ends[1]);
+    CHECK(error_of([&] { read_some(a, 1ms); }) == std::errc::timed_out);
+    b.write("to a");
+    CHECK(read_some(a) == "to a");
+    const std::string block(1 << 20, 'b');
+    CHECK(error_of([&] { a.write(block, 1ms); }) == std::errc::timed_out);
+    CHECK((::fcntl(a.get(), F_GETFL) & O_NONBLOCK) == 0);
+    a.close_write();
+    b.close();
+    CHECK(error_of([&] { a.write("x"); }) == std::errc::broken_pipe);
+  });
+}
+
 TEST_CASE("connections over a path", "[net][unix]") {
   descriptors_kept kept;
   weft_test::directory dir;
@@ -158,7 +177,8 @@ TEST_CASE("paths that cannot be", "[net][unix]") {
   CHECK(unix_stream::connect(longest).get() >= 0);
   const std::string too_long = longest + 'l';
   CHECK(error_of([&] { unix_listener{too_long}; }) == std::errc::filename_too_long);
-  CHECK_THAT(message_of([&] { unix_listener{too_long}; }), contains("at most 107 bytes, this one 108"));
+  CHECK_THAT(message_of([&] { unix_listener{too_long}; }),
+             contains("at most 107 bytes, this one 108"));
   CHECK(error_of([&] { unix_stream::connect(too_long); }) == std::errc::filename_too_long);
   CHECK(error_of([&] { unix_listener{""}; }) == std::errc::invalid_argument);
   CHECK(error_of([&] { unix_stream::connect(""); }) == std::errc::invalid_argument);
@@ -176,7 +196,8 @@ TEST_CASE("close wakes who accepts; limits and contexts", "[net][unix]") {
     CHECK(error_of([&] { listener.accept(0ms); }) == std::errc::timed_out);
     CHECK(error_of([&] { listener.accept(2ms); }) == std::errc::timed_out);
     auto [ctx, cancel] = weft::with_cancel(weft::background());
-    auto cancelled = weft::spawn([&, ctx = ctx] { return error_of([&] { listener.accept(ctx); }); });
+    auto cancelled =
+        weft::spawn([&, ctx = ctx] { return error_of([&] { listener.accept(ctx); }); });
     auto closed = weft::spawn([&] { return error_of([&] { listener.accept(); }); });
     until_parked(2);
     cancel();

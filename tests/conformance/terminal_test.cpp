@@ -10,12 +10,15 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <array>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -200,6 +203,47 @@ TEST_CASE("lines from a terminal", "[io][terminal][lines]") {
     t.screen.write("\x04");  // an empty one: the end
     CHECK(typed.recv() == "last");
     CHECK(typed.recv() == std::nullopt);
+  });
+}
+
+TEST_CASE("counters, timers and devices in blocking mode", "[io][blocking-mode]") {
+  weft::run(no_spare_thread(), [] {
+    std::uint64_t got = 0;
+    const auto into = std::as_writable_bytes(std::span(&got, 1));
+
+    weft::file_descriptor counter(::eventfd(0, EFD_CLOEXEC));
+    auto add = [&](std::uint64_t n, weft::wait_limit limit = {}) {
+      counter.write(std::as_bytes(std::span(&n, 1)), limit);
+    };
+    auto counting = weft::spawn([&] {
+      std::uint64_t count = 0;
+      counter.read(std::as_writable_bytes(std::span(&count, 1)));
+      return count;
+    });
+    until_parked(1);
+    add(7);
+    CHECK(counting.get() == 7);
+    add(~std::uint64_t{0} - 1);  // full
+    CHECK(failure([&] { add(1, 1ms); }) == std::errc::timed_out);
+    auto adding = weft::spawn([&] { add(5); });
+    until_parked(1);
+    CHECK(counter.read(into) == 8);
+    adding.get();
+    CHECK(counter.read(into) == 8);
+    CHECK(got == 5);
+
+    weft::file_descriptor timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+    const itimerspec soon{{}, {0, 1'000'000}};
+    REQUIRE(::timerfd_settime(timer.get(), 0, &soon, nullptr) == 0);
+    CHECK(timer.read(into) == 8);
+    CHECK(got == 1);
+
+    auto null = weft::file_descriptor::open("/dev/null", O_RDWR);
+    null.write("nothing");
+    CHECK(null.read(into) == 0);
+    auto zero = weft::file_descriptor::open("/dev/zero", O_RDONLY);
+    CHECK(zero.read_full(into) == 8);
+    CHECK(got == 0);
   });
 }
 
