@@ -184,15 +184,24 @@ ssize_t write_file(int fd, std::span<const std::byte> from) noexcept {
   return on_blocking_thread([=] { return result_of(::write(fd, from.data(), from.size())); });
 }
 
+// Not by fstat, which may ask a file's server and take its time: the type is known here.
+mode_t type_of(int fd) noexcept {
+  struct statx s {};
+  if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &s) == 0 &&
+      (s.stx_mask & STATX_TYPE) != 0) {
+    return s.stx_mode;
+  }
+  struct stat older {};
+  return fstat(fd, &older) == 0 ? older.st_mode : 0;
+}
+
 }  // namespace
 
 descriptor_kind kind_of(int fd) noexcept {
-  struct stat s {};
-  if (fstat(fd, &s) != 0) return descriptor_kind::other;
-  if (S_ISREG(s.st_mode) || S_ISBLK(s.st_mode) || S_ISDIR(s.st_mode))
-    return descriptor_kind::regular;
-  if (S_ISSOCK(s.st_mode)) return kind_of_socket(fd);
-  return S_ISFIFO(s.st_mode) ? descriptor_kind::pipe : descriptor_kind::other;
+  const mode_t type = type_of(fd);
+  if (S_ISREG(type) || S_ISBLK(type) || S_ISDIR(type)) return descriptor_kind::regular;
+  if (S_ISSOCK(type)) return kind_of_socket(fd);
+  return S_ISFIFO(type) ? descriptor_kind::pipe : descriptor_kind::other;
 }
 
 ssize_t try_read(int fd, descriptor_kind k, std::span<std::byte> into) noexcept {

@@ -170,6 +170,27 @@ WEFT_CHILD_CASE("a-slow-file-whose-limit-was-over") {
   slow_file(ctx, [] {});
 }
 
+// fstat asks a file's server.
+WEFT_CHILD_CASE("a-slow-file-that-is-not-asked-what-it-is") {
+  auto file = file_with("what the file holds");
+  auto rules = as_from_a_slow_disk(file);
+  for (const long call : {SYS_fstat, SYS_newfstatat})
+    rules.push_back({call, 0, number(file.get()), EIO});
+  held_calls held(rules);
+  run_while_held(
+      held, [&] { return "read: " + read_some(file); }, [] {});
+}
+
+// A kernel before 4.11.
+WEFT_CHILD_CASE("a-slow-file-without-statx") {
+  auto file = file_with("what the file holds");
+  auto rules = as_from_a_slow_disk(file);
+  rules.push_back({SYS_statx, 0, number(file.get()), ENOSYS});
+  held_calls held(rules);
+  run_while_held(
+      held, [&] { return "read: " + read_some(file); }, [] {});
+}
+
 WEFT_CHILD_CASE("a-slow-file-and-its-end") {
   auto file = file_with("what the file holds");
   held_calls held(as_from_a_slow_disk(file));
@@ -503,6 +524,15 @@ TEST_CASE("no limit ends what a regular file takes", "[unit][io]") {
     CHECK(child.out ==
           "read: what the file holds, on another thread\nwritten, on another thread\n"
           "what the file holds, and more\n");
+  }
+}
+
+TEST_CASE("what a descriptor is, is found out without asking a file's server", "[unit][io]") {
+  for (const char* name :
+       {"a-slow-file-that-is-not-asked-what-it-is", "a-slow-file-without-statx"}) {
+    const auto child = run_child(name);
+    CHECK(child.exit_code == 0);
+    CHECK(child.out == "read: what the file holds, on another thread\n");
   }
 }
 
