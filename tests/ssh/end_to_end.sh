@@ -167,6 +167,26 @@ run_fake() {
     --host 127.0.0.1 "$@" -- hello
 }
 
+# Another server, with the same host key and user as the first but for these lines of its configuration;
+# sets second_port. A COMMAND before it runs it.
+start_second_sshd() {  # LINES ADDRESS [COMMAND...]
+  local lines=$1 address=$2 tries
+  shift 2
+  for tries in {1..20}; do
+    second_port=$((20000 + RANDOM % 12000))
+    # What comes first holds.
+    { echo "ListenAddress $address:$second_port"; printf '%s\n' "$lines"
+      grep -v '^ListenAddress' "$dir/sshd_config"; } > "$dir/second_config"
+    : > "$dir/second.log"
+    "$@" "${SSHD:-/usr/sbin/sshd}" -D -e -f "$dir/second_config" 2>> "$dir/second.log" &
+    in_background $!
+    await "$dir/second.log" 'Server listening' $! || continue
+    echo "[${address//[\[\]]/}]:$second_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/known_second"
+    return 0
+  done
+  fail "no second server: $(cat "$dir/second.log")"
+}
+
 # A script that leaves its process id and that of a child, and waits.
 waits_with_child() {
   echo "sleep 1000 & echo \$! > '$dir/left_behind.child'; echo \$\$ > '$dir/left_behind.shell'; ${1:-} wait; sleep 1000"
@@ -188,6 +208,9 @@ fail() {
     [ ! -e "$dir/sshd.log" ] || { echo "--- sshd"; tail -n 30 "$dir/sshd.log"; }; } >&2
   exit 1
 }
+
+# For a case that cannot be tried here.
+skip() { skipped=$*; }
 
 expect_status() { [ "$status" -eq "$1" ] || fail "status $status, not $1"; }
 expect_out() { [ "$(cat "$dir/out")" = "$1" ] || fail "stdout is not: $1"; }
@@ -234,6 +257,8 @@ for current in "${cases[@]}"; do
   [ -n "$current" ] || continue
   declare -F "$current" > /dev/null || { echo "no such case: $current" >&2; exit 64; }
   status=0 begin=${EPOCHREALTIME/[.,]/}
+  skipped=
   "$current"
+  if [ -n "$skipped" ]; then echo "skipped: $current: $skipped"; continue; fi
   echo "ok: $current ($(((${EPOCHREALTIME/[.,]/} - begin) / 1000)) ms)"
 done

@@ -160,9 +160,11 @@ TEST_CASE("lines have comments, and attributes behind the hosts") {
 }
 
 TEST_CASE("a bad line is named with its place") {
-  CHECK_THROWS_WITH(lister({}, "web1\nweb2:x\n").list("-"),
-                    "standard input:2: bad host 'web2:x': the port must be a number from 1 to 65535");
-  CHECK_THROWS_WITH(lister({}, "web 3\n").list("-"), contains("1: bad host 'web': word 2 of its line"));
+  CHECK_THROWS_WITH(
+      lister({}, "web1\nweb2:x\n").list("-"),
+      "standard input:2: bad host 'web2:x': the port must be a number from 1 to 65535");
+  CHECK_THROWS_WITH(lister({}, "web 3\n").list("-"),
+                    contains("1: bad host 'web': word 2 of its line"));
   CHECK_THROWS_WITH(lister({}, "web1 color=red\n").list("-"), contains("'color'"));
   CHECK_THROWS_WITH(lister().list("^/no/such/file"), "cannot read /no/such/file");
 }

@@ -10,6 +10,7 @@
 #include "output/board.hpp"
 #include "output/fold.hpp"
 #include "report/advice.hpp"
+#include "report/summary.hpp"
 #include "support/catch.hpp"
 #include "text/base64.hpp"
 #include "text/line_diff.hpp"
@@ -231,4 +232,30 @@ TEST_CASE("a failed command's advice is about how it failed") {
   CHECK_THAT(advice_for(r), contains("somebody"));
   r.fail(verdict::timed_out, phase::handshake, "the run took more than 1 s");
   CHECK_THAT(advice_for(r), contains("--timeout"));
+}
+
+TEST_CASE("the summary has counts, the slowest host, and failures of one kind on one line") {
+  using namespace std::chrono_literals;
+  std::vector<result> results(4);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    results[i].label = "web" + std::to_string(i + 1);
+    results[i].outcome = verdict::ok;
+    results[i].connecting = 100ms;
+    results[i].running = 1s;
+  }
+  results[2].connecting = 3s;
+  for (const std::size_t i : {0, 3})
+    results[i].fail(verdict::command_failed, phase::command, "exit status 3");
+  const auto summary = [&](bool only_failures) {
+    std::ostringstream out;
+    print_summary(out, results, 5s, only_failures);
+    return out.str();
+  };
+  CHECK_THAT(
+      summary(false),
+      contains("ssh-runner: 4 hosts in 5 s: 2 ok, 2 with a failed command; slowest web3, 4 s\n"));
+  CHECK_THAT(summary(false),
+             contains("ssh-runner: web[1,4]: command: exit status 3\nssh-runner:   its output"));
+  results[0].outcome = results[3].outcome = verdict::ok;
+  CHECK(summary(true).empty());
 }

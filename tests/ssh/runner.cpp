@@ -6,6 +6,18 @@
 
 using namespace ssh_runner;
 
+TEST_CASE("each retry waits twice as long as the one before") {
+  using namespace std::chrono_literals;
+  CHECK(retry_delay(1s, 1, 1.0) == 1s);
+  CHECK(retry_delay(1s, 2, 1.0) == 2s);
+  CHECK(retry_delay(1s, 4, 1.0) == 8s);
+  CHECK(retry_delay(10ms, 3, 0.5) == 20ms);
+  CHECK(retry_delay(0s, 9, 1.0) == 0s);
+  // But no longer than a minute, however often.
+  CHECK(retry_delay(1s, 7, 1.0) == 60s);
+  CHECK(retry_delay(1000000s, 1000, 1.0) == 60s);
+}
+
 // A format that nobody has checked is an error of ours in the first host's goroutine, and no other host
 // gets its place unless that gives it back.
 TEST_CASE("an error inside ends the run, and leaves nobody waiting") {

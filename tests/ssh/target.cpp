@@ -11,7 +11,9 @@ using namespace ssh_runner;
 
 namespace {
 
-std::string shown(const target& t) { return t.said.user + '|' + t.host + '|' + std::to_string(t.said.port); }
+std::string shown(const target& t) {
+  return t.said.user + '|' + t.host + '|' + std::to_string(t.said.port);
+}
 
 std::string refusal(const std::string& text) {
   try {

@@ -232,14 +232,20 @@ std::unique_ptr<running_command> runner::start(const planned_host& host, std::si
   }
 }
 
-// Twice as long each time, and not all hosts at the same moment. False: the run ends meanwhile.
-bool runner::wait_to_retry(int attempt) {
+duration retry_delay(duration first, int attempts, double spread) {
+  const double factor = static_cast<double>(1U << std::min(attempts - 1, 16)) * spread;
+  // In double: the product may be more than a duration holds.
+  const double delay = std::min(static_cast<double>(first.count()) * factor,
+                                static_cast<double>(longest_retry_delay.count()));
+  return duration(static_cast<duration::rep>(delay));
+}
+
+// False: the run ends meanwhile.
+bool runner::wait_to_retry(int attempts) {
   std::minstd_rand random(std::random_device{}());
   const double spread = std::uniform_real_distribution<double>(0.5, 1.0)(random);
-  const double factor = static_cast<double>(1U << std::min(attempt - 1, 16)) * spread;
-  const auto delay = std::chrono::duration_cast<duration>(asked_.run.retry_delay * factor);
   bool go_on = true;
-  weft::select(weft::on_timeout(std::min(delay, longest_retry_delay)),
+  weft::select(weft::on_timeout(retry_delay(asked_.run.retry_delay, attempts, spread)),
                weft::on_done(stop_.soft(), [&] { go_on = false; }));
   return go_on;
 }

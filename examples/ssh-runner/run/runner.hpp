@@ -25,6 +25,10 @@ struct report {
   bool timed_out = false;       // hosts were left out for want of time
 };
 
+// Before a retry of connecting: twice as long after each attempt, within bounds. `spread`: a part of it, so
+// that not all hosts come back at the same moment.
+duration retry_delay(duration first, int attempts, double spread);
+
 // To be made and used inside weft::run, once.
 class runner {
  public:
@@ -35,7 +39,7 @@ class runner {
   void run_hosts(std::vector<result>& results);
   result run_host(std::size_t index);
   std::unique_ptr<running_command> start(const planned_host& host, std::size_t index, result& r);
-  bool wait_to_retry(int attempt);
+  bool wait_to_retry(int attempts);
   host_output make_output(const planned_host& host, std::size_t index);
   void note_end(const result& r);
   void watch(const weft::context& over);

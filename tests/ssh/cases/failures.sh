@@ -130,6 +130,22 @@ failures_of_a_changed_host_key() {
   echo "[127.0.0.3]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/other_host_key.pub")" >> "$dir/changed"
   known_hosts="$dir/changed" run_in --host 127.0.0.2,127.0.0.3 --script 'echo hello'
   expect_status 5; expect_out '127.0.0.2: hello'; expect_err_has '127.0.0.3: host key: changed'
+  expect_err_has "known_hosts has the ssh-ed25519 key $(ssh-keygen -l -f "$dir/other_host_key.pub" | cut -d ' ' -f 2)"
+  expect_err_has "it shows the ssh-ed25519 key $(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)"
+  expect_err_has 'ssh-keygen -R'
+}
+
+# It is known, and its owner has revoked it: that counts more, also where keys are taken as they come.
+failures_of_a_revoked_host_key() {
+  { cat "$dir/known_hosts"; echo "@revoked * $(cut -d ' ' -f 1,2 "$dir/host_key.pub")"; } > "$dir/revoked"
+  local check
+  for check in yes accept-new; do
+    known_hosts="$dir/revoked" run_in --host 127.0.0.3 --host-key-check $check --script 'echo hello'
+    expect_status 5; expect_out ''
+    expect_err_has "127.0.0.3: host key: revoked: known_hosts forbids the ssh-ed25519 key $(
+      ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)"
+    expect_err_has 'do not log in'
+  done
 }
 
 failures_of_a_command_that_hangs() {

@@ -87,6 +87,27 @@ END
   expect_status 2; expect_err_has "host 'proxied' has a ProxyCommand"
 }
 
+hosts_from_the_usual_configuration() {
+  mkdir -p "$dir/.ssh"
+  printf 'Host usual\n  HostName 127.0.0.4\n  User %s\n  Port %s\n  IdentityFile ~/.ssh/usual_key\n' \
+    "$sshd_user" "$sshd_port" > "$dir/.ssh/config"
+  cp "$dir/client_key" "$dir/.ssh/usual_key"
+  cp "$dir/known_hosts" "$dir/.ssh/known_hosts"
+  run --host usual --script 'set -- $SSH_CONNECTION; echo "I am $3"'
+  rm -r "$dir/.ssh"
+  expect_status 0; expect_out 'usual: I am 127.0.0.4'
+}
+
+hosts_by_ipv6() {
+  grep -q '^0*1 ' /proc/net/if_inet6 2> /dev/null || { skip 'no ::1 here'; return 0; }
+  start_second_sshd '' '[::1]'
+  known_hosts=$dir/known_second run_in --host "[::1]:$second_port" --script 'set -- $SSH_CONNECTION; echo "I am $3"'
+  expect_status 0; expect_out '[::1]: I am ::1'
+  run --user "$sshd_user" --port "$second_port" --key "$dir/client_key" --known-hosts "$dir/known_second" \
+    --config none -6 --host ::1 --script 'echo hello'
+  expect_status 0; expect_out '[::1]: hello'
+}
+
 hosts_by_name() {
   echo "[localhost]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" > "$dir/localhost"
   known_hosts="$dir/localhost" run_in --host localhost --script 'echo hello'

@@ -137,9 +137,18 @@ local_advice() {
 }
 
 local_json() {
+  local before after
+  before=$(date -u +%Y-%m-%dT%H:%M:%S.000Z)
   run_here --host 'web[1-2]' --json --script 'echo out; printf "bad \377" >&2; exit 3'
   expect_status 1
+  after=$(date -u +%Y-%m-%dT%H:%M:%S.999Z)
   [ "$(wc -l < "$dir/out")" -eq 6 ] || fail "not 6 objects"
+  # When each line came, in UTC.
+  sed -n 's/.*"time":"\([^"]*\)".*/\1/p' "$dir/out" > "$dir/times"
+  [ "$(grep -cE '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$' "$dir/times")" -eq 4 ] ||
+    fail "no times"
+  LC_ALL=C awk -v before="$before" -v after="$after" '$0 < before || $0 > after { exit 1 }' "$dir/times" ||
+    fail "not between $before and $after: $(cat "$dir/times")"
   if command -v python3 > /dev/null; then
     python3 - "$dir/out" > "$dir/verdict" 2>&1 <<'PY' || fail "$(cat "$dir/verdict")"
 import base64, json, sys
@@ -312,15 +321,18 @@ local_memory_does_not_grow_with_a_slow_reader() {
   HOME=$dir "$ssh_runner" --config none --transport local --host 'web[1-4]' \
     --script "echo \$\$ > '$dir/writer.'\$SSH_RUNNER_HOST; exec seq -f %098.0f 500000" \
     > "$dir/slow" 2> "$dir/err" &
-  local pid=$! read=0 before=-1 still=0
+  local pid=$! file now= before= still=0
   exec 8< "$dir/slow"
-  # Ten looks in a row at which nothing more was read.
-  until [ $still -eq 10 ]; do
+  # Twenty looks in a row at which the commands have written no more.
+  until [ $still -eq 20 ]; do
     sleep 0.05
-    before=$read
-    read=$(sed -n 's/^rchar: //p' "/proc/$pid/io") || break
-    [ "$read" -eq "$before" ] && [ "$(find "$dir" -name 'writer.*' -size +0 | wc -l)" -eq 4 ] &&
-      still=$((still + 1)) || still=0
+    before=$now now=
+    for file in "$dir"/writer.*; do
+      [ -s "$file" ] || continue
+      now+=" $(sed -n 's/^wchar: //p' "/proc/$(cat "$file")/io")" || fail "it did not wait"
+    done
+    kill -0 $pid 2> /dev/null || fail "it has ended"
+    [ "$now" = "$before" ] && [ "$(wc -w <<< "$now")" -eq 4 ] && still=$((still + 1)) || still=0
   done
   cp "/proc/$pid/status" "$dir/memory"
   wc -l <&8 > "$dir/lines"

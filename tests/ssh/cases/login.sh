@@ -60,6 +60,61 @@ login_by_questions() {
   expect_status 3; expect_err_has 'tried the password as an answer'; expect_err_lacks wrong
 }
 
+# A real server that asks a user for a password: one of a mount namespace of its own, so that the system's
+# users stay as they are. Sets second_port, and puts the password into $dir/password.
+start_sshd_with_passwords() {  # LINES
+  [ "$(id -u)" -eq 0 ] && unshare -m true 2> /dev/null && command -v perl > /dev/null && [ -e /etc/shadow ] ||
+    { skip "needs root, a mount namespace and perl's crypt"; return 1; }
+  { cat /etc/passwd; echo 'weft-guest:x:47111:47111::/:/bin/sh'; } > "$dir/passwd"
+  { cat /etc/group; echo 'weft-guest:x:47111:'; } > "$dir/group"
+  { cat /etc/shadow; echo "weft-guest:$(perl -e 'print crypt("geheim", q($6$weft$))'):19000:0:99999:7:::"; } \
+    > "$dir/shadow"
+  chmod 0600 "$dir/shadow"
+  echo geheim > "$dir/password"
+  start_second_sshd "$1"$'\nAllowUsers weft-guest' 127.0.0.1 unshare -m sh -c '
+    for file in passwd group shadow; do mount --bind "$0/$file" "/etc/$file" || exit; done
+    exec "$@"' "$dir"
+}
+run_as_guest() {
+  run --user weft-guest --port "$second_port" --known-hosts "$dir/known_second" --config none \
+    --host 127.0.0.1 --script 'id -un' "$@"
+}
+expect_guest() {
+  expect_status 0; expect_out '127.0.0.1: weft-guest'
+}
+
+login_by_password_at_a_real_server() {
+  local pam
+  for pam in yes no; do
+    start_sshd_with_passwords "UsePAM $pam"$'\nPasswordAuthentication yes\nPubkeyAuthentication no' || return 0
+    SSH_RUNNER_PASSWORD=geheim run_as_guest
+    expect_guest
+    run_as_guest --password-file "$dir/password"
+    expect_guest
+    SSH_RUNNER_PASSWORD=falsch run_as_guest
+    expect_status 3; expect_err_has 'login: refused; tried the password; the server takes password'
+    expect_err_lacks falsch
+  done
+}
+
+login_by_questions_at_a_real_server() {
+  start_sshd_with_passwords $'UsePAM yes\nKbdInteractiveAuthentication yes\nPubkeyAuthentication no' || return 0
+  SSH_RUNNER_PASSWORD=geheim run_as_guest
+  expect_guest
+  SSH_RUNNER_PASSWORD=falsch run_as_guest
+  expect_status 3; expect_err_has 'login: refused; tried the password as an answer'; expect_err_lacks falsch
+}
+
+login_by_key_and_password_at_a_real_server() {
+  # Its user may read the keys.
+  chmod 0755 "$dir"
+  start_sshd_with_passwords $'UsePAM yes\nPasswordAuthentication yes\nAuthenticationMethods publickey,password' ||
+    return 0
+  SSH_RUNNER_PASSWORD=geheim run_as_guest --key "$dir/client_key"
+  chmod 0700 "$dir"
+  expect_guest
+}
+
 login_by_key_and_password() {
   start_fake both
   SSH_RUNNER_PASSWORD=secret run_fake --key "$dir/client_key"
@@ -106,6 +161,24 @@ login_by_agent() {
   ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/locked" > /dev/null
   run_without_key --host 127.0.0.1 --identities-only --key "$dir/locked" --script 'echo hello'
   expect_status 0
+  unset SSH_AUTH_SOCK
+}
+
+login_by_the_configurations_identities_only() {
+  start_agent
+  cp "$dir/client_key" "$dir/only"; cp "$dir/client_key.pub" "$dir/only.pub"
+  ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/only" > /dev/null
+  local options=(--user "$sshd_user" --port "$sshd_port" --known-hosts "$dir/known_hosts" --host 127.0.0.1)
+  echo 'IdentitiesOnly no' > "$dir/config"
+  run "${options[@]}" --config "$dir/config" --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
+  echo 'IdentitiesOnly yes' > "$dir/config"
+  run "${options[@]}" --config "$dir/config" --script 'echo hello'
+  expect_status 3; expect_err_has 'tried nothing'
+  # Named there, locked here, and open in the agent.
+  echo "IdentityFile $dir/only" >> "$dir/config"
+  run "${options[@]}" --config "$dir/config" --script 'echo hello'
+  expect_status 0; expect_out '127.0.0.1: hello'
   unset SSH_AUTH_SOCK
 }
 
@@ -228,6 +301,25 @@ login_through_a_jump_host() {
     --script 'set -- $SSH_CONNECTION; echo "I am $3"; cat'
   expect_status 0; expect_err_has '7 ok'; expect_out_has '127.0.0.7: I am 127.0.0.7'
   [ "$(connections_to 127.0.0.8)" -eq $((before + 1)) ] || fail "not one connection"
+}
+
+login_of_200_through_one_jump_host() {
+  local count=$((200 / divisor)) i
+  [ $count -ge 20 ] || count=20
+  start_second_sshd '' 0.0.0.0
+  for ((i = 1; i <= count; ++i)); do echo "127.0.9.$i"; done > "$dir/hosts"
+  { cat "$dir/hosts"; echo 127.0.0.8; } |
+    sed "s/.*/[&]:$second_port $(cut -d ' ' -f 1,2 "$dir/host_key.pub" | sed 's|/|\\/|g')/" > "$dir/known_wide"
+  run --user "$sshd_user" --port "$second_port" --key "$dir/client_key" --known-hosts "$dir/known_wide" \
+    --config none --hosts-file "$dir/hosts" --fanout "$count" --jump "$sshd_user@127.0.0.8:$second_port" \
+    --connect-timeout 120s --script 'set -- $SSH_CONNECTION; echo "I am $3"'
+  expect_status 0; expect_err_has "$count ok"
+  sed 's/.*/&: I am &/' "$dir/hosts" | sort | diff - <(sort "$dir/out") > "$dir/verdict" ||
+    fail "not each for itself: $(head -n 5 "$dir/verdict")"
+  # As the server has seen it: one connection to each address.
+  sed -n 's/^Connection from .* on \([0-9.]*\) port.*/\1/p' "$dir/second.log" | sort |
+    diff - <({ cat "$dir/hosts"; echo 127.0.0.8; } | sort) > "$dir/verdict" ||
+    fail "not one connection each: $(head -n 5 "$dir/verdict")"
 }
 
 login_through_a_chain_from_the_configuration() {

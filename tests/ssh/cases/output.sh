@@ -88,3 +88,41 @@ output_of_a_large_script() {
   run_in --host 127.0.0.1,127.0.0.2 --script-file "$dir/large.sh"
   expect_status 0; expect_out_has "127.0.0.2: $((200000 / divisor))"
 }
+
+# 40 MB are to come from two hosts; nobody reads before all stand still. Then little of it is here, and
+# the commands there wait.
+output_waits_for_a_slow_reader() {
+  [ "$divisor" -eq 1 ] || { skip "a sanitizer's memory is its own"; return 0; }
+  rm -f "$dir/slow" "$dir"/writer.*
+  mkfifo "$dir/slow"
+  way_in
+  HOME=$dir "$ssh_runner" "${way[@]}" --host '127.0.0.[1-2]' \
+    --script "echo \$\$ > '$dir/writer.'\$SSH_RUNNER_HOST; exec seq -f %098.0f 200000" \
+    > "$dir/slow" 2> "$dir/err" &
+  local pid=$! file written now= before= still=0
+  exec 8< "$dir/slow"
+  # Twenty looks in a row at which the commands have written no more.
+  until [ $still -eq 20 ]; do
+    sleep 0.05
+    before=$now now=
+    for file in "$dir"/writer.*; do
+      [ -s "$file" ] || continue
+      now+=" $(sed -n 's/^wchar: //p' "/proc/$(cat "$file")/io")" || fail "it did not wait"
+    done
+    kill -0 $pid 2> /dev/null || fail "it has ended"
+    [ "$now" = "$before" ] && [ "$(wc -w <<< "$now")" -eq 2 ] && still=$((still + 1)) || still=0
+  done
+  cp "/proc/$pid/status" "$dir/memory"
+  for file in "$dir"/writer.*; do
+    written=$(sed -n 's/^wchar: //p' "/proc/$(cat "$file")/io")
+    [ "${written:-0}" -gt 0 ] && [ "$written" -lt 12000000 ] || fail "$file: '$written' bytes written"
+  done
+  awk -F ': ' '$2 != sprintf("%098.0f", ++n[$1]) { exit 1 }
+    END { for (h in n) if (n[h] == 200000) ++whole; exit whole != 2 }' <&8 > /dev/null || fail "lines are not right"
+  exec 8<&-
+  status=0; wait $pid || status=$?
+  expect_status 0
+  local peak
+  peak=$(sed -n 's/^VmHWM:[[:space:]]*\([0-9]*\) kB/\1/p' "$dir/memory")
+  [ "${peak:-0}" -gt 0 ] && [ "$peak" -lt 40000 ] || fail "'$peak' kB"
+}

@@ -77,6 +77,17 @@ time_ends_with_an_interrupt() {
   end_left_behind
 }
 
+time_kills_after_an_interrupt() {
+  stop_with INT "trap '' TERM; sleep 1000; sleep 1000" --host '127.0.0.[1-2]' --kill-after 500ms
+  expect_status 130
+  expect_err_has '127.0.0.[1,2]: command: stopped by SIGINT; ended by KILL'
+  local file
+  for file in "$dir"/left_behind.*; do
+    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "still runs"
+  done
+  end_left_behind
+}
+
 time_ends_at_once_with_a_second_interrupt() {
   stop_with 'INT INT' "trap '' TERM; sleep 1000; sleep 1000" --host '127.0.0.[1-2]' --kill-after 60s
   end_left_behind
@@ -122,6 +133,12 @@ time_tries_again_to_connect() {
   ssh-keygen -q -t ed25519 -N '' -f "$dir/no_way_in"
   key=$dir/no_way_in run_in --host 127.0.0.1 --retries 2 --retry-delay 60s --script true
   expect_status 3; expect_err_has 'login: refused'; expect_err_lacks attempt
+  # A script has begun, and may not be run twice: neither when it fails nor when its connection is lost.
+  : > "$dir/began"
+  run_in --host 127.0.0.1,127.0.0.2 --retries 2 --retry-delay 10ms --script "echo x >> '$dir/began'
+    test \$SSH_RUNNER_HOST = 127.0.0.1 || kill -KILL \$PPID; exit 7"
+  expect_status 3; expect_err_has '127.0.0.1: command: exit status 7'; expect_err_has 'connection lost'
+  [ "$(wc -l < "$dir/began")" -eq 2 ] || fail "not once each: $(cat "$dir/began")"
 }
 
 # The process is stopped for longer than the time to connect, as a busy machine may do it for a while.
@@ -180,9 +197,10 @@ time_of_silent_hosts_is_not_that_of_others() {
   expect_status 4; expect_out '127.0.0.2: hello'; expect_err_has '1 ok, 240 timed out'
 }
 
-time_finds_a_dead_peer() {
-  # The server's process for the connection is stopped, as if the machine had frozen.
-  run_in --host 127.0.0.1,127.0.0.2 --keep-alive 500ms --script '
+# On the second host nothing happens; on the first the server's process for the connection is stopped, as
+# if the machine had frozen. With these options.
+with_a_frozen_server() {  # OPTION...
+  run_in --host 127.0.0.1,127.0.0.2 --timeout 60s "$@" --script '
     test "$SSH_RUNNER_HOST" != 127.0.0.2 || exit 0
     process=$PPID
     while [ "$process" -gt 1 ] && [ "$process" != '"$sshd_pid"' ]; do
@@ -194,7 +212,18 @@ time_finds_a_dead_peer() {
   # shellcheck disable=SC2046 # numbers
   kill -KILL $(cat "$dir/frozen") 2> /dev/null
   end_left_behind
+}
+
+time_finds_a_dead_peer() {
+  with_a_frozen_server --keep-alive 500ms
   expect_status 3; expect_err_has '127.0.0.1: command: connection lost: no answer for 2 s'
+}
+
+time_finds_a_dead_peer_by_the_configuration() {
+  local config=$dir/alive
+  printf 'ServerAliveInterval 1\nServerAliveCountMax 2\n' > "$config"
+  with_a_frozen_server
+  expect_status 3; expect_err_has '127.0.0.1: command: connection lost: no answer for 3 s'
 }
 
 time_of_one_hung_host_is_its_own() {
