@@ -1,12 +1,16 @@
 """parallel-ssh, the Python library: one command, many hosts at once.
-usage: parallel_ssh_peer.py HOSTS_FILE USER PORT KEY_FILE SCRIPT"""
+usage: parallel_ssh_peer.py HOSTS_FILE USER PORT KEY_FILE SCRIPT
+A host in the file may have a port of its own."""
 import sys
 
 from pssh.clients import ParallelSSHClient
+from pssh.config import HostConfig
 
-hosts = open(sys.argv[1]).read().split()
-client = ParallelSSHClient(hosts, user=sys.argv[2], port=int(sys.argv[3]), pkey=sys.argv[4],
-                           pool_size=len(hosts), allow_agent=False)
+names = [host.partition(":") for host in open(sys.argv[1]).read().split()]
+hosts = [name for name, _, _ in names]
+client = ParallelSSHClient(hosts, user=sys.argv[2], pkey=sys.argv[4], pool_size=len(hosts), allow_agent=False,
+                           timeout=5 if any(port for _, _, port in names) else None, num_retries=1,
+                           host_config=[HostConfig(port=int(port or sys.argv[3])) for _, _, port in names])
 status = 0
 for output in client.run_command(sys.argv[5], stop_on_errors=False):
     if output.exception is not None:

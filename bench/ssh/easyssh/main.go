@@ -1,6 +1,7 @@
 // What drone-ssh does with its library, without the loop of its own that spins: one script, many
 // hosts at once.
 // usage: easyssh-peer HOSTS_FILE USER PORT KEY_FILE SCRIPT
+// A host in the file may have a port of its own.
 package main
 
 import (
@@ -30,6 +31,14 @@ func main() {
 		fmt.Fprintf(out, "%s: %s\n", host, line)
 		mutex.Unlock()
 	}
+	// What is there shall be seen, also if the rest hangs.
+	go func() {
+		for range time.Tick(200 * time.Millisecond) {
+			mutex.Lock()
+			out.Flush()
+			mutex.Unlock()
+		}
+	}()
 	failed := 0
 	var all sync.WaitGroup
 	for _, host := range hosts {
@@ -45,6 +54,7 @@ func main() {
 		}()
 	}
 	all.Wait()
+	mutex.Lock()
 	out.Flush()
 	if failed > 0 {
 		os.Exit(1)
@@ -52,8 +62,12 @@ func main() {
 }
 
 func run(host string, print func(host, line string)) error {
+	name, port, hasPort := strings.Cut(host, ":")
+	if !hasPort {
+		port = os.Args[3]
+	}
 	ssh := &easyssh.MakeConfig{
-		Server: host, User: os.Args[2], Port: os.Args[3], KeyPath: os.Args[4],
+		Server: name, User: os.Args[2], Port: port, KeyPath: os.Args[4],
 		Timeout: 10 * time.Second,
 	}
 	stdout, stderr, done, errs, err := ssh.Stream(os.Args[5], 10*time.Minute)
