@@ -30,7 +30,7 @@ constexpr std::int64_t period = 5 * millisecond;
 constexpr std::int64_t hurried_period = 1 * millisecond;
 constexpr unsigned hurried_looks = 20;
 constexpr std::int64_t stuck_after = 10 * millisecond;
-constexpr unsigned quiet_looks = 10;     // before the monitor sleeps
+constexpr unsigned quiet_looks = 10;  // before the monitor sleeps
 constexpr unsigned most_extra = 64;
 
 }  // namespace
@@ -53,7 +53,10 @@ runtime_core::outlook runtime_core::monitor_once(std::int64_t now) noexcept {
   // What waits that nobody gets on with.
   const bool unpolled =
       poller_->waiting() != 0 && watcher_.load(std::memory_order_relaxed) == nullptr;
-  std::size_t waiting = global_count_.load(std::memory_order_relaxed) + (unpolled ? 1 : 0);
+  const bool starved =
+      starved_count_.load(std::memory_order_relaxed) != 0 && may_ask_for_stacks(now);
+  std::size_t waiting =
+      global_count_.load(std::memory_order_relaxed) + (unpolled ? 1 : 0) + (starved ? 1 : 0);
   bool all_kept = true;
   unsigned moving = 0;
   const unsigned n = made_.load(std::memory_order_acquire);
@@ -83,10 +86,9 @@ runtime_core::outlook runtime_core::monitor_once(std::int64_t now) noexcept {
       continue;
     }
     // Asked for again after that: it may have gone to sleep as a worker does.
-    const bool blocked =
-        waiting != 0 && is_asleep(w->thread_id.load(std::memory_order_relaxed)) &&
-        w->moves.load(std::memory_order_relaxed) == w->seen_moves &&
-        w->state.load(std::memory_order_relaxed) == worker_state::running;
+    const bool blocked = waiting != 0 && is_asleep(w->thread_id.load(std::memory_order_relaxed)) &&
+                         w->moves.load(std::memory_order_relaxed) == w->seen_moves &&
+                         w->state.load(std::memory_order_relaxed) == worker_state::running;
     if ((blocked || now - w->seen_at >= stuck_after) && mark_stuck(w)) {
       asleep |= blocked;
     } else {
@@ -139,6 +141,9 @@ std::int64_t runtime_core::quiet_until() noexcept {
     until = std::min(until, w->wheel.next_due());
   }
   if (poller_->waiting() != 0 && watcher_.load(std::memory_order_seq_cst) == nullptr) return 0;
+  if (starved_count_.load(std::memory_order_seq_cst) != 0) {
+    until = std::min(until, ask_for_stacks_at_.load(std::memory_order_relaxed));
+  }
   return until;
 }
 

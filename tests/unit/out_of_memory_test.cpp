@@ -18,6 +18,7 @@
 
 #include "support/catch.hpp"
 #include "support/child.hpp"
+#include "support/plain_pipe.hpp"
 #include "support/scale.hpp"
 
 namespace {
@@ -239,6 +240,33 @@ WEFT_CHILD_CASE("room-for-stacks-again") {
   std::cout << "ended\n";
 }
 
+// And while the only worker is kept: somebody else asks for it.
+WEFT_CHILD_CASE("room-for-stacks-again-while-all-block") {
+  constexpr std::size_t size = 256 * mebibyte;
+  void* other = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  weft_test::plain_pipe gate;
+  std::atomic<crowd*> waits = nullptr;
+  std::thread outside([&] {
+    while (waits == nullptr) sched_yield();
+    munmap(other, size);
+    crowd& c = *waits;
+    while (c.started != c.made) sched_yield();
+    gate.release();
+  });
+  weft::run({.workers = 1, .stack_size = mebibyte}, [&] {
+    weft::spawn([] {}).get();
+    leave_room(100 * mebibyte);
+    crowd c;
+    c.start_until_waiting(20);
+    waits = &c;
+    gate.block();
+    c.end(c.made);
+    c.group.wait();
+  });
+  outside.join();
+  std::cout << "ended\n";
+}
+
 // What waits for a stack when its run ends is destroyed like any other that never ran.
 WEFT_CHILD_CASE("ends-while-some-wait-for-stacks") {
   std::atomic<long> alive = 0;
@@ -307,6 +335,11 @@ TEST_CASE("those that wait for a stack start when the system has memory again") 
   if (has_no_limit) return;
   const char* workers = GENERATE("1", "2");
   CHECK(limited("room-for-stacks-again", workers).out == "ended\n");
+}
+
+TEST_CASE("those that wait for a stack start although the only worker is kept") {
+  if (has_no_limit) return;
+  CHECK(limited("room-for-stacks-again-while-all-block", "1").out == "ended\n");
 }
 
 TEST_CASE("the run ends while some wait for a stack") {
