@@ -47,14 +47,19 @@ void cancel_waits(int fd);
 /// std::errc::timed_out at the limit, operation_canceled when its context is cancelled,
 /// bad_file_descriptor when closed before or meanwhile,
 /// broken_pipe when the other end is gone (never SIGPIPE). What was read and not returned stays
-/// for the next call, and moves with the descriptor; rest() takes it.
+/// for the next call, and moves with the descriptor; rest() takes it. (Where a read of a part fails for
+/// want of memory to keep that part in, it is lost.)
 ///
-/// No worker is ever blocked. What the system cannot do at once with a regular file goes through
+/// Its calls keep no worker. What the system cannot do at once with a regular file goes through
 /// blocking(). A file counts as always ready, so limits do not end its calls: they are done, however
 /// long a disk takes, even if the limit has passed before. A descriptor in blocking mode is waited
 /// for, with its limit; where the system cannot be told not to block (terminals, other devices, pipes
-/// before Linux 6.4), the call itself goes through blocking(), too. There neither limit nor close()
-/// ends it, should another reader have taken the bytes meanwhile, or the room not suffice.
+/// before Linux 6.4, FIFOs and pipes that were opened by a name), the call itself goes through blocking(),
+/// too. There neither limit nor close() ends it, should another reader have taken the bytes meanwhile, or
+/// the room not suffice; nor does the end of a run, see blocking(). Such a call must be over before
+/// release(), and a coroutine is not to be destroyed in one. What remains: the system's close() may take
+/// its time (NFS, a serial port that drains, SO_LINGER), and a terminal that another process sets to
+/// blocking mode in the middle of a call may hold it; then another thread stands in for the worker.
 class file_descriptor {
  public:
   /// Owns nothing.
@@ -63,7 +68,7 @@ class file_descriptor {
   explicit file_descriptor(int fd) noexcept : fd_(fd) {}
   /// The other must not be in use by a call of another goroutine.
   file_descriptor(file_descriptor&& other) noexcept;
-  /// Closes what it has first.
+  /// Closes what it has first, and waits until the calls that are inside have left.
   file_descriptor& operator=(file_descriptor&& other) noexcept;
   /// Closes it. Never waits.
   ~file_descriptor();

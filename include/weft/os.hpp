@@ -151,7 +151,8 @@ class command {
 /// it. A channel holds 16; what comes while it is full is dropped. While one is open, a runtime is
 /// not judged to be in a deadlock. Never waits.
 /// @throws std::system_error (invalid_argument) for what cannot be caught (SIGKILL, SIGSTOP), for
-///         faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL), and for what is no signal.
+///         faults (SIGSEGV, SIGBUS, SIGFPE, SIGILL), and for what is no signal; and where there is no
+///         thread to be had for handing them out, which the first call starts.
 recv_chan<int> notify_signals(std::initializer_list<int> numbers);
 /// Ends that and closes the channel; what it holds can still be received. A signal that no other
 /// channel asks for is handled as it was before. Another channel, or a second time: does nothing.

@@ -135,7 +135,7 @@ struct async_operation_access {
     std::optional<wait_status> over;
     do {
       const owned_descriptor owned = use(op).after_attempt();
-      if (start(op, wait, &owned)) return true;
+      if (use(op).in_its_name([&] { return start(op, wait, &owned); })) return true;
       if (op.outcome != async_outcome::done) return false;
       over = how_over(op);
     } while (!look_and_attempt(op, over));

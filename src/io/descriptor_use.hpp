@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <system_error>
 
 #include "switch/thread_local.hpp"
 #include "weft/io.hpp"
@@ -84,6 +85,15 @@ struct descriptor_use {
   // Throws unless ready.
   void check(wait_status);
   [[noreturn]] void fail(int error) { fail_descriptor(error, what, fd); }
+  // A wait that cannot begin has failed in this operation.
+  template <class Wait>
+  auto in_its_name(Wait wait) {
+    try {
+      return wait();
+    } catch (const std::system_error& e) {
+      fail(e.code().value());
+    }
+  }
 
   // Without waiting: what result_of gives. What is held comes first.
   ssize_t read_now(std::span<std::byte> into);

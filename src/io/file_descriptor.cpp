@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <string>
 #include <system_error>
@@ -21,7 +22,10 @@
 #include "io/wait.hpp"
 #include "sched/current.hpp"
 #include "switch/thread_local.hpp"
+#include "weft/go.hpp"
 #include "weft/io.hpp"
+#include "weft/runtime.hpp"
+#include "weft/time.hpp"
 
 namespace weft {
 
@@ -31,6 +35,23 @@ namespace {
 
 std::span<const std::byte> bytes_of(std::string_view s) noexcept {
   return {reinterpret_cast<const std::byte*>(s.data()), s.size()};
+}
+
+// Until the calls that are inside have left. A goroutine lets them run, which may need its worker.
+void wait_until_closed(const std::atomic<int>& fd) noexcept {
+  constexpr unsigned quick = 100;
+  const exit_guard guard;  // what ends the run must not end this
+  backoff b;
+  for (unsigned turns = 0; fd.load(std::memory_order_acquire) >= 0; ++turns) {
+    const worker* w = current_worker();
+    if (w == nullptr || w->current == nullptr) {
+      b.wait();
+    } else if (turns < quick) {
+      yield();
+    } else {
+      sleep_for(std::chrono::milliseconds(1));
+    }
+  }
 }
 
 }  // namespace
@@ -75,7 +96,7 @@ void descriptor_use::wait(bool to_write, const wait_limit& limit) {
     return;
   }
   const owned_descriptor owned{of.users_, is_edge_triggered(kind), {}};
-  check(wait_descriptor(fd, to_write, limit, &owned));
+  check(in_its_name([&] { return wait_descriptor(fd, to_write, limit, &owned); }));
 }
 
 bool descriptor_use::look(bool to_write) noexcept {
@@ -107,7 +128,8 @@ std::optional<wait_status> descriptor_use::limit_status(const wait_limit& limit)
 std::optional<wait_status> descriptor_use::wait_after_attempt(bool to_write,
                                                               const wait_limit& limit) {
   const owned_descriptor owned = after_attempt();
-  const wait_status status = wait_descriptor(fd, to_write, limit, &owned);
+  const wait_status status =
+      in_its_name([&] { return wait_descriptor(fd, to_write, limit, &owned); });
   if (entry_ == nullptr && owned.edge_triggered) entry_ = &poller_of(current_core()).entry_of(fd);
   if (status == wait_status::ready) return {};
   if (is_closing()) fail(EBADF);
@@ -168,7 +190,7 @@ file_descriptor& file_descriptor::operator=(file_descriptor&& other) noexcept {
   if (this != &other) {
     close();
     // Calls that were inside have been cancelled; the last one out closes the old number.
-    for (backoff b; fd_.load(std::memory_order_acquire) >= 0;) b.wait();
+    wait_until_closed(fd_);
     released_.store(false, std::memory_order_relaxed);
     fd_.store(other.fd_.exchange(-1, std::memory_order_acq_rel), std::memory_order_release);
     kind_.store(other.kind_.exchange(0, std::memory_order_relaxed), std::memory_order_relaxed);
@@ -240,7 +262,11 @@ std::string file_descriptor::read_all(wait_limit limit, std::size_t max) {
   } catch (...) {
     // All that was held before has been given by now, if anything was read since.
     text.resize(size);
-    held_.insert(0, text);
+    if (held_.empty()) {
+      held_ = std::move(text);
+    } else {
+      held_.insert(0, text);
+    }
     throw;
   }
   text.resize(size);

@@ -144,6 +144,9 @@ void start_deliverer_locked() {
   const signals_blocked for_it;
   try {
     std::thread(&deliver_for_ever).detach();
+  } catch (const std::system_error& e) {
+    delete std::exchange(listeners, nullptr);
+    throw std::system_error(e.code(), "weft::notify_signals: no thread to deliver them");
   } catch (...) {
     delete std::exchange(listeners, nullptr);
     throw;

@@ -3,6 +3,7 @@
 #include "collect.hpp"
 #include "support/catch.hpp"
 #include "support/fd_count.hpp"
+#include "support/no_spare_thread.hpp"
 #include "support/scale.hpp"
 
 #include <weft/weft.hpp>
@@ -154,7 +155,7 @@ TEST_CASE("assigning over a descriptor that is in use ends the use and closes bo
   auto new_pipe = weft::pipe();
   const int old_number = old_pipe.reader.get();
   const int new_number = new_pipe.reader.get();
-  weft::run([&] {
+  weft::run(weft_test::no_spare_thread(), [&] {
     auto reading = weft::spawn([&] { return failure([&] { read_some(old_pipe.reader); }); });
     until_parked(1);
     old_pipe.reader = std::move(new_pipe.reader);

@@ -9,9 +9,11 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <sstream>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -59,18 +61,18 @@ void workload() {
   std::atomic<int> unwound = 0;
   weft::run([&] {
     weft::wait_group group;
-    for (int i = 0; i < 4; ++i) group.go([&] { ping_pong(500, sum); });       // 2000
-    for (int i = 0; i < 2000; ++i) group.go([&] { ++sum; });                  // 2000
+    for (int i = 0; i < 4; ++i) group.go([&] { ping_pong(500, sum); });  // 2000
+    for (int i = 0; i < 2000; ++i) group.go([&] { ++sum; });             // 2000
     for (int i = 0; i < 50; ++i) {
       group.go([&, i] {
         weft::sleep_for(std::chrono::microseconds(100 * i));
-        ++sum;                                                                // 50
+        ++sum;  // 50
       });
     }
     auto ends = weft::pipe();
     group.go([&] {
       std::array<std::byte, 10> bytes{};
-      sum += int(ends.reader.read_full(bytes));                               // 10
+      sum += int(ends.reader.read_full(bytes));  // 10
     });
     for (int i = 0; i < 10; ++i) {
       weft::sleep_for(100us);
@@ -276,8 +278,8 @@ TEST_CASE("the program itself") {
 
 TEST_CASE("one call after another refused, however it is said") {
   const int error = GENERATE(ENOSYS, EPERM, EINVAL);
-  for (const std::string name : {"no-process-madvise", "no-guard-advice", "no-madvise",
-                                 "no-epoll-pwait2", "nothing-new"}) {
+  for (const std::string name :
+       {"no-process-madvise", "no-guard-advice", "no-madvise", "no-epoll-pwait2", "nothing-new"}) {
     // The sanitizers need that call themselves.
     if (name == "no-madvise" && (weft_test::under_tsan || weft_test::under_asan)) continue;
     const auto child = run_refusing(name, error);
@@ -292,9 +294,10 @@ TEST_CASE("one call after another refused, however it is said") {
 }
 
 TEST_CASE("guards by mprotect guard") {
-  const auto child = weft_test::run_child(
-      "overflow-on-an-mprotect-guard",
-      {.env = {"ASAN_OPTIONS=handle_segv=0:allow_user_segv_handler=1", "TSAN_OPTIONS=handle_segv=0"}});
+  const auto child =
+      weft_test::run_child("overflow-on-an-mprotect-guard",
+                           {.env = {"ASAN_OPTIONS=handle_segv=0:allow_user_segv_handler=1",
+                                    "TSAN_OPTIONS=handle_segv=0"}});
   CHECK(child.out == "runs\n");
   CHECK(child.signal == SIGSEGV);
   // Without a guard it dies, too, further down.
@@ -307,6 +310,53 @@ TEST_CASE("stacks beyond the number of mappings are unguarded and counted") {
   const auto child = weft_test::run_child("more-stacks-than-mappings");
   CHECK(child.out == "some 1 not all 1 counted 1\nroom 1\n");
   CHECK(child.exit_code == 0);
+}
+
+weft::coro<std::string> text_of_async_read(weft::file_descriptor& from) {
+  std::array<std::byte, 1> byte{};
+  try {
+    co_await from.async_read(byte);
+  } catch (const std::system_error& e) {
+    co_return e.what();
+  }
+  co_return "no error";
+}
+
+WEFT_CHILD_CASE("no-room-for-a-registration") {
+  weft::run([] {
+    auto ends = weft::pipe();
+    weft_test::refuse(SYS_epoll_ctl, ENOSPC);
+    std::array<std::byte, 1> byte{};
+    const auto text_of = [](auto call) -> std::string {
+      try {
+        call();
+      } catch (const std::system_error& e) {
+        return e.code() == std::errc::no_space_on_device ? e.what() : "another error";
+      }
+      return "no error";
+    };
+    const std::string number = std::to_string(ends.reader.get());
+    std::cout << text_of([&] { ends.reader.read(byte); }) << '\n'
+              << text_of([&] { weft::wait_readable(ends.reader.get()); }) << '\n'
+              << weft::spawn(text_of_async_read(ends.reader)).get() << '\n'
+              << number << '\n';
+  });
+}
+
+TEST_CASE("a wait that cannot begin names the call and the descriptor") {
+  const auto child = weft_test::run_child("no-room-for-a-registration");
+  CAPTURE(child.out, child.err);
+  std::istringstream lines(child.out);
+  std::string read, wait, async, number;
+  REQUIRE((std::getline(lines, read) && std::getline(lines, wait) && std::getline(lines, async) &&
+           std::getline(lines, number)));
+  for (const std::string& text : {read, wait, async}) {
+    CHECK_THAT(text, weft_test::contains("(descriptor " + number + ")"));
+    CHECK_THAT(text, weft_test::contains("No space left on device"));
+  }
+  CHECK_THAT(read, weft_test::contains("weft::file_descriptor::read"));
+  CHECK_THAT(wait, weft_test::contains("weft::wait_readable"));
+  CHECK_THAT(async, weft_test::contains("weft::file_descriptor::async_read"));
 }
 
 TEST_CASE("threads refused") {

@@ -63,7 +63,8 @@ class tcp_listener {
   /// @throws std::system_error: address_in_use, permission_denied, ...
   tcp_listener(std::string_view ip, std::uint16_t port, int backlog = SOMAXCONN);
 
-  /// The next connection. One that its client gave up in the queue is passed over. While the process or
+  /// The next connection. One that its client gave up in the queue is passed over where the system says
+  /// so; on Linux it comes out, and its first read fails. While the process or
   /// the system has no descriptor left (EMFILE, ENFILE) or no memory for sockets, the connection stays
   /// in the queue and the call tries again after 1 ms, growing to 50 ms: nothing is lost, and nothing
   /// spins; a close is noticed that much later.
