@@ -98,7 +98,7 @@ drone_time_outs_and_ciphers() {
 }
 
 # Each variable that is read: its names | a value | what else is set | what the plan then says.
-drone_variables() {
+variables_of_drone() {
   cat <<END
 PLUGIN_HOST SSH_HOST INPUT_HOST|web9||web9: root@web9:22
 PLUGIN_PORT SSH_PORT INPUT_PORT|2222||root@web1:2222
@@ -139,7 +139,7 @@ END
 }
 
 # With these variables; leaves its status, stdout and stderr.
-drone_with() {  # NAME=VALUE... -- OPTION...
+run_with_drone() {  # NAME=VALUE... -- OPTION...
   status=0
   (
     while [ "$1" != -- ]; do export "${1?}"; shift; done
@@ -155,7 +155,7 @@ drone_each_variable_has_its_effect() {
   ssh-keygen -q -a 1 -p -P '' -N secret -f "$dir/locked_by_secret" > /dev/null
   echo 'echo from a file' > "$dir/drone_file.sh"
   echo "PLUGIN_SCRIPT='echo from=the_file'" > "$dir/drone_env"
-  drone_variables > "$dir/variables"
+  variables_of_drone > "$dir/variables"
   while IFS='|' read -r names value with expected; do
     [ "$value" != KEY_TEXT ] || value=$(cat "$dir/client_key")
     for name in $names; do
@@ -164,18 +164,18 @@ drone_each_variable_has_its_effect() {
         PLUGIN_HOST | SSH_HOST | INPUT_HOST) base=(PLUGIN_SCRIPT=true) ;;
         *_SCRIPT | *_SCRIPT_FILE | PLUGIN_ENV_FILE) base=(PLUGIN_HOST=web1) ;;
         *DEBUG)
-          drone_with "${base[@]}" "$name=$value" -- --transport local
+          run_with_drone "${base[@]}" "$name=$value" -- --transport local
           expect_status 0; expect_err_has 'web1: login with'
-          drone_with "${base[@]}" -- --transport local
+          run_with_drone "${base[@]}" -- --transport local
           expect_err_lacks 'web1: login with'
           continue ;;
       esac
       # shellcheck disable=SC2086 # NAME=VALUE...
-      drone_with "${base[@]}" $with "$name=$value" -- --dry-run
+      run_with_drone "${base[@]}" $with "$name=$value" -- --dry-run
       [ "$status" -eq 0 ] || fail "$name"
       grep -qF -- "$expected" "$dir/out" || fail "$name has no effect"
       # shellcheck disable=SC2086
-      drone_with "${base[@]}" $with -- --dry-run
+      run_with_drone "${base[@]}" $with -- --dry-run
       ! grep -qF -- "$expected" "$dir/out" || fail "$name is not needed for that"
     done
   done < "$dir/variables"
@@ -205,15 +205,15 @@ PLUGIN_HOST=web7
 export PLUGIN_PORT="2222"
 PLUGIN_SCRIPT='echo "from the file"'
 END
-  drone_with PLUGIN_ENV_FILE="$dir/drone_env" PLUGIN_PORT=2200 -- --dry-run
+  run_with_drone PLUGIN_ENV_FILE="$dir/drone_env" PLUGIN_PORT=2200 -- --dry-run
   expect_status 0; expect_out_has 'web7: root@web7:2200'; expect_out_has 'echo "from the file"'
   # The command line names hosts: then it is not read.
-  drone_with PLUGIN_ENV_FILE="$dir/drone_env" -- --host web1 --dry-run
+  run_with_drone PLUGIN_ENV_FILE="$dir/drone_env" -- --host web1 --dry-run
   expect_status 2; expect_err_has 'no script'
-  drone_with PLUGIN_ENV_FILE="$dir/not_there" PLUGIN_HOST=web1 PLUGIN_SCRIPT=true -- --dry-run
+  run_with_drone PLUGIN_ENV_FILE="$dir/not_there" PLUGIN_HOST=web1 PLUGIN_SCRIPT=true -- --dry-run
   expect_status 0
   echo 'geheim' > "$dir/drone_env"
-  drone_with PLUGIN_ENV_FILE="$dir/drone_env" PLUGIN_HOST=web1 -- --dry-run
+  run_with_drone PLUGIN_ENV_FILE="$dir/drone_env" PLUGIN_HOST=web1 -- --dry-run
   expect_status 2; expect_err_has "$dir/drone_env:1: NAME=value is expected"; expect_err_lacks geheim
   # Drone's own file takes the place of what is set.
   unshare -m true 2> /dev/null || return 0
@@ -232,25 +232,25 @@ drone_proxy_has_algorithms_of_its_own() {
   local with=(PLUGIN_HOST=127.0.0.1 PLUGIN_SCRIPT=true PLUGIN_PROXY_HOST=127.0.0.1
     PLUGIN_PROXY_PORT="$fake_port" PLUGIN_KEY_PATH="$dir/client_key")
   # It lets in, and connects to nothing.
-  drone_with "${with[@]}" PLUGIN_PROXY_CIPHERS=aes256-ctr PLUGIN_CIPHERS=aes128-ctr -- --known-hosts "$dir/known_fake"
+  run_with_drone "${with[@]}" PLUGIN_PROXY_CIPHERS=aes256-ctr PLUGIN_CIPHERS=aes128-ctr -- --known-hosts "$dir/known_fake"
   expect_status 3; expect_err_has '127.0.0.1: connect: the jump host says: '
-  drone_with "${with[@]}" PLUGIN_PROXY_CIPHERS=aes128-ctr -- --known-hosts "$dir/known_fake"
+  run_with_drone "${with[@]}" PLUGIN_PROXY_CIPHERS=aes128-ctr -- --known-hosts "$dir/known_fake"
   expect_status 3; expect_err_has 'jump host 127.0.0.1: handshake: kex error : no match'
   start_fake old
   with+=(PLUGIN_PROXY_PORT="$fake_port")
-  drone_with "${with[@]}" PLUGIN_USE_INSECURE_CIPHER=true -- --known-hosts "$dir/known_fake"
+  run_with_drone "${with[@]}" PLUGIN_USE_INSECURE_CIPHER=true -- --known-hosts "$dir/known_fake"
   expect_status 3; expect_err_has 'jump host 127.0.0.1: handshake: kex error : no match'
-  drone_with "${with[@]}" PLUGIN_PROXY_USE_INSECURE_CIPHER=true -- --known-hosts "$dir/known_fake"
+  run_with_drone "${with[@]}" PLUGIN_PROXY_USE_INSECURE_CIPHER=true -- --known-hosts "$dir/known_fake"
   expect_status 3; expect_err_has '127.0.0.1: connect: the jump host says: '
-  drone_with "${with[@]}" PLUGIN_PROXY_PROTOCOL=tcp6 -- --known-hosts "$dir/known_fake"
+  run_with_drone "${with[@]}" PLUGIN_PROXY_PROTOCOL=tcp6 -- --known-hosts "$dir/known_fake"
   expect_status 3; expect_err_has 'jump host 127.0.0.1: resolve: it has no address of that kind'
 }
 
 drone_no_time_out() {
-  drone_with PLUGIN_HOST=web1 PLUGIN_SCRIPT=true PLUGIN_TIMEOUT=0 PLUGIN_COMMAND_TIMEOUT=0s -- --dry-run
+  run_with_drone PLUGIN_HOST=web1 PLUGIN_SCRIPT=true PLUGIN_TIMEOUT=0 PLUGIN_COMMAND_TIMEOUT=0s -- --dry-run
   expect_status 0; expect_out_has 'any time to connect'
   ! grep -qF 'for the script' "$dir/out" || fail "a limit for the script"
-  drone_with PLUGIN_HOST=127.0.0.1 PLUGIN_PORT="$sshd_port" PLUGIN_USERNAME="$sshd_user" PLUGIN_TIMEOUT=0 \
+  run_with_drone PLUGIN_HOST=127.0.0.1 PLUGIN_PORT="$sshd_port" PLUGIN_USERNAME="$sshd_user" PLUGIN_TIMEOUT=0 \
     PLUGIN_COMMAND_TIMEOUT=0 PLUGIN_KEY_PATH="$dir/client_key" PLUGIN_SCRIPT='echo hello' --
   expect_status 0; expect_out '127.0.0.1: hello'
 }

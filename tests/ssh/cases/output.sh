@@ -30,6 +30,21 @@ output_of_both_streams_in_one_pipe() {
   expect_numbers 8 $last "$dir/err"
 }
 
+# Lines are here while the command goes on, of both streams.
+output_comes_while_the_command_runs() {
+  rm -f "$dir/go_on"
+  way_in
+  HOME=$dir "$ssh_runner" "${way[@]}" --host 127.0.0.1 \
+    --script "echo first; echo trouble >&2; until [ -e '$dir/go_on' ]; do sleep 0.05; done; echo last" \
+    > "$dir/out" 2> "$dir/err" &
+  local pid=$!
+  await "$dir/out" '127.0.0.1: first' $pid && await "$dir/err" '127.0.0.1: trouble' $pid ||
+    { : > "$dir/go_on"; fail "nothing comes"; }
+  : > "$dir/go_on"
+  status=0; wait $pid || status=$?
+  expect_status 0; expect_out $'127.0.0.1: first\n127.0.0.1: last'
+}
+
 output_keeps_streams_apart() {
   run_in --host 127.0.0.1 --script 'echo one; echo two >&2; echo three; echo four >&2'
   expect_status 0; expect_out $'127.0.0.1: one\n127.0.0.1: three'

@@ -78,6 +78,17 @@ usage_help() {
   expect_out_has "ssh-runner --host 'web[01-20],!web07' uptime"
 }
 
+# The page that says where each option is tried names cases that there are.
+usage_names_cases() {
+  local groups='(usage|hosts|login|script|failures|time|vanish|output|local|drone|sudo)'
+  sed -n '/^## Where each option/,$p' "$here/../../docs/ssh-runner.md" | grep -oE "\`${groups}_[a-z0-9_]+\`" |
+    tr -d '\`' | sort -u > "$dir/named"
+  [ "$(wc -l < "$dir/named")" -gt 100 ] || fail "only $(wc -l < "$dir/named") cases are named"
+  grep -hoE "^${groups}_[a-z0-9_]+\(\)" "$here"/cases/*.sh | tr -d '()' | sort -u |
+    comm -23 "$dir/named" - > "$dir/out"
+  [ ! -s "$dir/out" ] || fail "there are no such cases"
+}
+
 # What --help names stands in the manual page and in the README, and nothing else does.
 usage_is_documented() {
   run --help
