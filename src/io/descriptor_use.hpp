@@ -26,7 +26,8 @@ struct owned_descriptor;
 enum class descriptor_kind : std::uint8_t {
   unknown,
   other,  // level semantics
-  pipe,   // edge-triggered, as the next two
+  pipe,   // edge-triggered, as the next three
+  fifo,   // a pipe that cannot be told with a call not to block
   socket,
   tcp,           // a read that gives less than it was asked for has left nothing
   other_socket,  // level semantics again

@@ -157,7 +157,9 @@ ssize_t descriptor_use::read_now(std::span<std::byte> into) {
     of.held_.erase(0, n);
     return static_cast<ssize_t>(n);
   }
+  const descriptor_kind before = kind;
   const ssize_t n = try_read(fd, kind, into);
+  if (kind != before) note_kind(of, kind);
   // A stream that gave less has no more; what comes is another event. (Where it stops at urgent data
   // the kernel says so: see `for_good` in epoll_poller.cpp.)
   if (kind == descriptor_kind::tcp && n > 0 && static_cast<std::size_t>(n) < into.size()) {
@@ -167,7 +169,10 @@ ssize_t descriptor_use::read_now(std::span<std::byte> into) {
 }
 
 ssize_t descriptor_use::write_now(std::span<const std::byte> from) noexcept {
-  return try_write(fd, kind, from);
+  const descriptor_kind before = kind;
+  const ssize_t n = try_write(fd, kind, from);
+  if (kind != before) note_kind(of, kind);
+  return n;
 }
 
 std::size_t descriptor_use::read(std::span<std::byte> into, const wait_limit& limit) {

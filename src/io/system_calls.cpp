@@ -1,5 +1,6 @@
 // Sockets are told with each call not to wait (MSG_DONTWAIT), so are pipes and whatever else knows how
-// (RWF_NOWAIT); then it does not matter that somebody else may change O_NONBLOCK.
+// (RWF_NOWAIT); then it does not matter that somebody else may change O_NONBLOCK. A pipe that was opened
+// by a name does not know how on any kernel: its first call finds that out (descriptor_kind::fifo).
 //
 // no_blocked_worker: all that is left, a terminal above all, is asked for its mode before each call,
 //   since that belongs to the open file, which others may share. In blocking mode it is asked whether
@@ -54,7 +55,8 @@ bool ready_now(int fd, short events) noexcept {
   return ::poll(&p, 1, 0) > 0;
 }
 
-// EPERM: a container whose filter does not know the call.
+// EOPNOTSUPP: by this descriptor, or with this flag; the others: by this system, or by a container whose
+// filter does not know the call.
 bool is_unsupported(ssize_t n) noexcept {
   return n == -EOPNOTSUPP || n == -ENOSYS || n == -EINVAL || n == -EPERM;
 }
@@ -124,29 +126,38 @@ ssize_t write_as_its_mode_is(int fd, std::span<const std::byte> from, Write writ
   return on_blocking_thread([=] { return write(part); });
 }
 
-ssize_t read_from_pipe(int fd, std::span<std::byte> into) noexcept {
-  // What this system does not know is not tried again.
-  static std::atomic<bool> has_no_wait{true};  // Linux 6.4, for pipes
-  if (has_no_wait.load(std::memory_order_relaxed)) {
+ssize_t read_from_pipe(int fd, descriptor_kind& kind, std::span<std::byte> into) noexcept {
+  static std::atomic<bool> has_call{true};  // what this system does not know is not tried again
+  if (kind == descriptor_kind::pipe && has_call.load(std::memory_order_relaxed)) {
     const ssize_t n = read_at_once(fd, into);
     if (!is_unsupported(n)) return n;
-    has_no_wait.store(false, std::memory_order_relaxed);
+    if (n == -EOPNOTSUPP) {
+      kind = descriptor_kind::fifo;
+    } else {
+      has_call.store(false, std::memory_order_relaxed);
+    }
   }
   return read_as_its_mode_is(fd, into);
 }
 
-ssize_t write_to_pipe(int fd, std::span<const std::byte> from) noexcept {
+ssize_t write_to_pipe(int fd, descriptor_kind& kind, std::span<const std::byte> from) noexcept {
+  static std::atomic<bool> has_call{true};
   static std::atomic<bool> has_no_signal{true};  // Linux 6.18
-  if (has_no_signal.load(std::memory_order_relaxed)) {
-    const ssize_t n = write_at_once(fd, from, RWF_NOSIGNAL);
-    if (!is_unsupported(n)) return n;
-    has_no_signal.store(false, std::memory_order_relaxed);
-  }
-  static std::atomic<bool> has_no_wait{true};
-  if (has_no_wait.load(std::memory_order_relaxed)) {
+  if (kind == descriptor_kind::pipe && has_call.load(std::memory_order_relaxed)) {
+    if (has_no_signal.load(std::memory_order_relaxed)) {
+      const ssize_t n = write_at_once(fd, from, RWF_NOSIGNAL);
+      if (!is_unsupported(n)) return n;
+    }
     const ssize_t n = without_signal([&] { return write_at_once(fd, from); });
-    if (!is_unsupported(n)) return n;
-    has_no_wait.store(false, std::memory_order_relaxed);
+    if (!is_unsupported(n)) {
+      has_no_signal.store(false, std::memory_order_relaxed);  // so it was that
+      return n;
+    }
+    if (n == -EOPNOTSUPP) {
+      kind = descriptor_kind::fifo;
+    } else {
+      has_call.store(false, std::memory_order_relaxed);
+    }
   }
   return write_as_its_mode_is(fd, from, [fd](std::span<const std::byte> part) {
     return without_signal([&] { return result_of(::write(fd, part.data(), part.size())); });
@@ -204,18 +215,19 @@ descriptor_kind kind_of(int fd) noexcept {
   return S_ISFIFO(type) ? descriptor_kind::pipe : descriptor_kind::other;
 }
 
-ssize_t try_read(int fd, descriptor_kind k, std::span<std::byte> into) noexcept {
+ssize_t try_read(int fd, descriptor_kind& k, std::span<std::byte> into) noexcept {
   switch (k) {
     case descriptor_kind::regular: return read_file(fd, into);
     case descriptor_kind::socket:
     case descriptor_kind::other_socket:
     case descriptor_kind::tcp: return result_of(recv(fd, into.data(), into.size(), MSG_DONTWAIT));
-    case descriptor_kind::pipe: return read_from_pipe(fd, into);
+    case descriptor_kind::pipe:
+    case descriptor_kind::fifo: return read_from_pipe(fd, k, into);
     default: return read_from_other(fd, into);
   }
 }
 
-ssize_t try_write(int fd, descriptor_kind k, std::span<const std::byte> from) noexcept {
+ssize_t try_write(int fd, descriptor_kind& k, std::span<const std::byte> from) noexcept {
   switch (k) {
     case descriptor_kind::regular: return write_file(fd, from);
     case descriptor_kind::socket:
@@ -224,7 +236,8 @@ ssize_t try_write(int fd, descriptor_kind k, std::span<const std::byte> from) no
       const ssize_t n = result_of(send(fd, from.data(), from.size(), MSG_DONTWAIT | MSG_NOSIGNAL));
       return n == -ECONNRESET ? -EPIPE : n;  // the first time, and EPIPE ever after
     }
-    case descriptor_kind::pipe: return write_to_pipe(fd, from);
+    case descriptor_kind::pipe:
+    case descriptor_kind::fifo: return write_to_pipe(fd, k, from);
     default: return write_to_other(fd, from);
   }
 }

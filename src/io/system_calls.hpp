@@ -16,11 +16,12 @@ descriptor_kind kind_of(int fd) noexcept;
 // that ends. Terminals do not (there is room long before they say so), nor do datagrams between
 // processes (it is the other's queue that is full), nor what nobody has looked at.
 constexpr bool is_edge_triggered(descriptor_kind k) noexcept {
-  return k == descriptor_kind::pipe || k == descriptor_kind::socket || k == descriptor_kind::tcp;
+  return k == descriptor_kind::pipe || k == descriptor_kind::fifo ||
+         k == descriptor_kind::socket || k == descriptor_kind::tcp;
 }
 
-// What result_of gives.
-ssize_t try_read(int fd, descriptor_kind, std::span<std::byte> into) noexcept;
-ssize_t try_write(int fd, descriptor_kind, std::span<const std::byte> from) noexcept;
+// What result_of gives. They may find out more about what the descriptor is.
+ssize_t try_read(int fd, descriptor_kind&, std::span<std::byte> into) noexcept;
+ssize_t try_write(int fd, descriptor_kind&, std::span<const std::byte> from) noexcept;
 
 }  // namespace weft::detail

@@ -15,18 +15,24 @@
 namespace {
 
 constexpr std::size_t kib = 1024;
-// Frames are larger there, and what is around them, too.
-constexpr std::size_t blur = (weft_test::under_asan || weft_test::under_tsan ? 40 : 8) * kib;
+// Frames are larger there, and what is around them, too; and without the optimizer.
+#if defined(__OPTIMIZE__)
+constexpr bool optimized = true;
+#else
+constexpr bool optimized = false;
+#endif
+constexpr std::size_t blur =
+    (weft_test::under_asan || weft_test::under_tsan ? 40 : optimized ? 8 : 24) * kib;
 
 // Uses so many bytes of stack, and some more. Not by a sanitizer's own, which may lie elsewhere.
-[[gnu::no_sanitize("address")]] WEFT_TEST_OPAQUE int use_stack(std::size_t bytes) {
+WEFT_TEST_NO_ASAN WEFT_TEST_OPAQUE int use_stack(std::size_t bytes) {
   volatile char frame[1024];
   for (std::size_t i = 0; i < sizeof frame; i += 64) frame[i] = 1;
   return bytes <= sizeof frame ? frame[0] : use_stack(bytes - sizeof frame) + frame[64];
 }
 
 // One page after the other, and nothing but zeros in them.
-[[gnu::no_sanitize("address")]] WEFT_TEST_OPAQUE int use_stack_for_zeros() {
+WEFT_TEST_NO_ASAN WEFT_TEST_OPAQUE int use_stack_for_zeros() {
   volatile char frame[16 * kib];
   for (std::size_t i = 0; i < sizeof frame; ++i) frame[i] = 0;
   return frame[0];

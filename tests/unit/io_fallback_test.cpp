@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -20,6 +22,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <span>
@@ -345,6 +348,28 @@ void use_pipes() {
   std::cout << read_some(file, 5) << '\n';
 }
 
+// One that was opened by a name cannot be told not to block; those that were not can, before and after.
+WEFT_CHILD_CASE("a-fifo-beside-a-pipe") {
+  const auto path =
+      std::filesystem::temp_directory_path() / ("weft-fifo-" + std::to_string(::getpid()));
+  if (::mkfifo(path.c_str(), 0600) != 0) return;
+  weft::run([&] {
+    auto fifo = weft::file_descriptor::open(path, O_RDWR | O_NONBLOCK);
+    std::filesystem::remove(path);
+    std::array<std::byte, 11> bytes{};
+    fifo.write("by a name");
+    std::cout << fifo.read(bytes);
+    fifo.write("again");
+    std::cout << ' ' << fifo.read(bytes);
+    // Plain calls with these lengths fail from here on.
+    weft_test::refuse(SYS_write, EIO, 7);
+    weft_test::refuse(SYS_read, EIO, 11);
+    auto ends = weft::pipe();
+    ends.writer.write("unnamed");
+    std::cout << ' ' << ends.reader.read(bytes) << '\n';
+  });
+}
+
 bool is_sigpipe_pending() {
   sigset_t pending;
   sigpending(&pending);
@@ -565,6 +590,20 @@ TEST_CASE("another writer takes the room of a pipe in blocking mode, before Linu
   const auto child = run_child("an-old-pipe-whose-room-another-took");
   CHECK(child.exit_code == 0);
   CHECK(child.out == "written, on another thread\n");
+}
+
+TEST_CASE("a FIFO does not change how pipes are read and written", "[unit][io]") {
+  int fds[2];
+  REQUIRE(::pipe2(fds, O_CLOEXEC) == 0);
+  char byte = 'x';
+  iovec v{&byte, 1};
+  const bool knows = ::pwritev2(fds[1], &v, 1, -1, RWF_NOWAIT) == 1;  // Linux 6.4
+  ::close(fds[0]);
+  ::close(fds[1]);
+  if (!knows) return;
+  const auto child = run_child("a-fifo-beside-a-pipe");
+  CAPTURE(child.err);
+  CHECK(child.out == "9 5 7\n");
 }
 
 TEST_CASE("pipes on kernels and under filters that refuse preadv2 and pwritev2", "[unit][io]") {
