@@ -14,6 +14,7 @@
 #include "report/summary.hpp"
 #include "run/runner.hpp"
 #include "settings/command_line.hpp"
+#include "settings/secrets.hpp"
 
 namespace {
 
@@ -36,10 +37,13 @@ int status_of(const report& all, const settings& asked) {
 }
 
 int checked_main(int argc, char** argv) {
-  const std::optional<settings> asked = read_command_line(argc, argv);
+  std::optional<settings> asked = read_command_line(argc, argv);
   if (!asked) return 0;
   const plan planned = make_plan(*asked);
-  for (const std::string& warning : planned.warnings) std::cerr << "ssh-runner: " << warning << '\n';
+  keep_back(asked->script, planned.password_variables);
+  forget_secrets(planned.password_variables);
+  for (const std::string& warning : planned.warnings)
+    std::cerr << "ssh-runner: " << warning << '\n';
   if (asked->run.dry_run) {
     describe(std::cout, *asked, planned);
     return 0;

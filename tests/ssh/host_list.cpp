@@ -169,6 +169,14 @@ TEST_CASE("a bad line is named with its place") {
   CHECK_THROWS_WITH(lister().list("^/no/such/file"), "cannot read /no/such/file");
 }
 
+TEST_CASE("a line with a password where its hosts should be is not shown") {
+  for (const char* line :
+       {"password=geheim web1\n", "pasword=geheim\n", "password=geheim user=me\n"})
+    CHECK_THROWS_WITH(
+        lister({}, line).list("-"),
+        "standard input:1: a line begins with its hosts, and name=value comes after them");
+}
+
 TEST_CASE("a password in a line: no blank cuts it, and no error shows it") {
   CHECK(shown(lister({}, "web1 password=ab#cd user=me # not this\n").list("-")) == "me@web1");
   const auto targets = lister({}, "web1 password=ab#cd\n").list("-");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "connect/attempt.hpp"
 #include "support/catch.hpp"
 
 using namespace ssh_runner;
@@ -16,6 +17,24 @@ TEST_CASE("each retry waits twice as long as the one before") {
   // But no longer than a minute, however often.
   CHECK(retry_delay(1s, 7, 1.0) == 60s);
   CHECK(retry_delay(1000000s, 1000, 1.0) == 60s);
+}
+
+// What is ready counts more than the time, once: not for ever where the other side goes on and on.
+TEST_CASE("an attempt whose time is over waits no more, however much comes") {
+  const verdict outcome = weft::run([] {
+    fair_clock clock;
+    std::atomic<phase> at{phase::handshake};
+    attempt a(std::chrono::nanoseconds(0), clock, weft::background(), at);
+    const weft::chan<void> ready;
+    ready.close();
+    try {
+      a.wait(weft::on_recv(ready));
+    } catch (const failure& f) {
+      return f.what_kind;
+    }
+    return verdict::ok;
+  });
+  CHECK(outcome == verdict::timed_out);
 }
 
 // A format that nobody has checked is an error of ours in the first host's goroutine, and no other host

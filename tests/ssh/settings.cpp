@@ -1,7 +1,13 @@
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "report/exit_status.hpp"
 #include "settings/env_file.hpp"
+#include "settings/environment.hpp"
 #include "settings/usage_error.hpp"
 #include "support/catch.hpp"
 #include "text/duration.hpp"
@@ -44,6 +50,24 @@ TEST_CASE("the worst host decides the exit status") {
   CHECK(with({host_key_refused, timed_out, command_failed}) == 5);
 }
 
+TEST_CASE("the highest status is that of a script, and never 0 when a host failed") {
+  const auto of = [](verdict outcome, std::optional<int> code) {
+    std::vector<result> results(2);
+    results[0].outcome = verdict::ok;
+    results[0].exit_code = 0;
+    results[1].outcome = outcome;
+    results[1].exit_code = code;
+    return highest_exit_status(results);
+  };
+  using enum verdict;
+  CHECK(of(ok, 0) == 0);
+  CHECK(of(command_failed, 42) == 42);
+  CHECK(of(not_connected, std::nullopt) == 255);
+  CHECK(of(not_run, std::nullopt) == 255);
+  CHECK(of(timed_out, 0) == 1);  // a script that says 0 when it is ended
+  CHECK(of(timed_out, 143) == 143);
+}
+
 TEST_CASE("files of variables") {
   std::istringstream text(R"(# a comment
 
@@ -56,6 +80,12 @@ F=$A-${A}$ c:\dir
 G='two
 lines' # and a comment
 A=again
+a.b=dot
+2=x
+H=pa$sword $Ab-${A}$A}${lower}
+I=C# # not this # this
+J=tab	# this
+K='it\'s # kept'
 )");
   const auto found = parse_env_file(text, "file");
   const std::vector<std::pair<std::string, std::string>> expected = {
@@ -66,7 +96,13 @@ A=again
       {"E", ""},
       {"F", "plain-plain$ c:\\dir"},
       {"G", "two\nlines"},
-      {"A", "again"}};
+      {"A", "again"},
+      {"a.b", "dot"},
+      {"2", "x"},
+      {"H", "pa$sword againb-againagain${lower}"},
+      {"I", "C# # not this"},
+      {"J", "tab"},
+      {"K", "it\\'s # kept"}};
   CHECK(found == expected);
   const auto message = [](const char* bad) {
     std::istringstream in(bad);
@@ -80,4 +116,17 @@ A=again
   CHECK(message("A=1\ngeheim") == "file:2: NAME=value is expected");
   CHECK(message("A B=1") == "file:1: NAME=value is expected");
   CHECK(message("\nA='1\n") == "file:3: a quote is not closed");
+}
+
+TEST_CASE("of a name that a file of variables has twice the last one counts") {
+  const auto file =
+      std::filesystem::temp_directory_path() / ("weft-ssh-env-" + std::to_string(::getpid()));
+  std::ofstream(file) << "WEFT_TEST_TWICE=first\nWEFT_TEST_TWICE=last\nWEFT_TEST_SET=file\n";
+  ::setenv("WEFT_TEST_SET", "before", 1);
+  read_env_file(file.string(), false);
+  CHECK(environment("WEFT_TEST_TWICE") == "last");
+  CHECK(environment("WEFT_TEST_SET") == "before");
+  read_env_file(file.string(), true);
+  CHECK(environment("WEFT_TEST_SET") == "file");
+  std::filesystem::remove(file);
 }

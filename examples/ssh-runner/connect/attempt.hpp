@@ -44,6 +44,8 @@ class attempt {
   // to be asked again. Throws failure when the time is over, or when the run ends.
   template <class... Cases>
   bool wait(Cases&&... cases) {
+    // Also where the other side goes on answering: what is ready counts more than what is late below.
+    if (left_.count() <= 0) fail_late();
     const auto begin = clock_.now();
     // Who does not answer for long shall not hold others up.
     const bool holding = static_cast<bool>(held_);

@@ -14,9 +14,8 @@ std::string fingerprints(const std::vector<known_key>& keys) {
   std::string text;
   for (const known_key& k : keys) {
     ssh_key parsed = nullptr;
-    if (k.revoked || ssh_pki_import_pubkey_base64(k.text.c_str(),
-                                                  ssh_key_type_from_name(k.type.c_str()),
-                                                  &parsed) != SSH_OK)
+    if (k.revoked || ssh_pki_import_pubkey_base64(
+                         k.text.c_str(), ssh_key_type_from_name(k.type.c_str()), &parsed) != SSH_OK)
       continue;
     const key_ptr owner(parsed);
     text.append(text.empty() ? "" : ", ").append(fingerprint(parsed));
@@ -51,11 +50,11 @@ std::string public_text(ssh_key key) {
 known_host host_key_checker::find(const endpoint& to) {
   known_host result;
   if (!to.host_key.known) return result;
-  result = to.host_key.known->find(to.host_key.name, to.port);
+  result = to.host_key.known->find(to.host_key.name, to.host_key.port);
   if (result.keys.empty() && result.without_port.empty() &&
       to.host_key.check == host_key_check::accept_new) {
     const std::lock_guard lock(mutex_);
-    result = added_.find(to.host_key.name, to.port);
+    result = added_.find(to.host_key.name, to.host_key.port);
   }
   return result;
 }
@@ -88,19 +87,18 @@ void host_key_checker::check(session& s, const endpoint& to, attempt& a) {
     case key_state::changed:
       return refuse("changed: known_hosts has the " + fingerprints(known.keys) + ", it shows the " +
                     fingerprint(raw) + " (another machine, or somebody in between)");
-    case key_state::revoked:
-      return refuse("revoked: known_hosts forbids the " + fingerprint(raw));
+    case key_state::revoked: return refuse("revoked: known_hosts forbids the " + fingerprint(raw));
   }
 }
 
 // The first one that comes decides; two at once would be two machines.
 void host_key_checker::accept(const endpoint& to, ssh_key key, attempt& a) {
   std::string host = to.host_key.name;
-  if (to.port != 22) host = '[' + host + "]:" + std::to_string(to.port);
+  if (to.host_key.port != 22) host = '[' + host + "]:" + std::to_string(to.host_key.port);
   const std::string line = host + ' ' + public_text(key) + '\n';
 
   const std::lock_guard lock(mutex_);
-  const known_host since = added_.find(to.host_key.name, to.port);
+  const known_host since = added_.find(to.host_key.name, to.host_key.port);
   if (since.check(key) == key_state::known) return;
   if (since.check(key) == key_state::changed)
     throw failure(verdict::host_key_refused, phase::host_key,
@@ -112,7 +110,8 @@ void host_key_checker::accept(const endpoint& to, ssh_key key, attempt& a) {
   try {
     auto file = weft::file_descriptor::open(to.host_key.new_keys_go_to,
                                             O_WRONLY | O_APPEND | O_CREAT, 0600);
-    file.write(ends_in_a_line(to.host_key.new_keys_go_to) ? line : '\n' + line, weft::wait_limit(a.ctx()));
+    file.write(ends_in_a_line(to.host_key.new_keys_go_to) ? line : '\n' + line,
+               weft::wait_limit(a.ctx()));
   } catch (const std::system_error& error) {
     throw failure(verdict::host_key_refused, phase::host_key,
                   "its key is new and cannot be kept: " + to.host_key.new_keys_go_to + ": " +

@@ -44,6 +44,7 @@ weft::file_descriptor jump_connection::open(const std::string& address, std::uin
 
 jump_pool::~jump_pool() {
   const weft::exit_guard finish;
+  give_up_();
   making_.wait();
 }
 

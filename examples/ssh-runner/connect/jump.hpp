@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <weft/weft.hpp>
 
 #include "connect/attempt.hpp"
@@ -41,11 +42,13 @@ class jump_connection {
 // the others go on waiting for it. One that was lost is made anew by the next who needs it.
 class jump_pool {
  public:
-  jump_pool(connector& with, fair_clock& clock, weft::context ctx)
-      : with_(with), clock_(clock), ctx_(std::move(ctx)) {}
+  jump_pool(connector& with, fair_clock& clock, const weft::context& ctx)
+      : with_(with), clock_(clock) {
+    std::tie(ctx_, give_up_) = weft::with_cancel(ctx);
+  }
   jump_pool(const jump_pool&) = delete;
   jump_pool& operator=(const jump_pool&) = delete;
-  ~jump_pool();
+  ~jump_pool();  // gives up what is being connected: nobody is left who waits for it
 
   weft::file_descriptor open(const endpoint& via, const std::string& address, std::uint16_t port,
                              attempt& a);
@@ -62,6 +65,7 @@ class jump_pool {
   connector& with_;
   fair_clock& clock_;
   weft::context ctx_;
+  weft::cancel_function give_up_;
   weft::mutex mutex_;
   std::map<const endpoint*, std::shared_ptr<entry>> entries_;  // guarded by mutex_
   weft::wait_group making_;

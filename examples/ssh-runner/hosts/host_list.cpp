@@ -108,6 +108,9 @@ void host_list::add_lines(std::istream& lines, const std::string& name) {
 void host_list::add_line(std::string_view line) {
   const std::vector<std::string> words = words_of(line);
   if (words.empty()) return;
+  // Not shown either: it may be a password.
+  if (words[0].find('=') != std::string::npos)
+    throw bad_target("a line begins with its hosts, and name=value comes after them");
   host_attributes attributes;
   bool after_password = false;
   for (std::size_t i = 1; i < words.size(); ++i) {
@@ -133,6 +136,17 @@ void host_list::exclude(std::string_view list) {
     others.add(term);
     for (const target& t : others.targets()) excluded_.push_back(t.host);
   }
+}
+
+std::set<std::string> host_list::password_variables() const {
+  std::set<std::string> names;
+  const auto add = [&](const host_attributes& some) {
+    names.insert(some.password_variables.begin(), some.password_variables.end());
+  };
+  for (const auto& [name, group] : known_.groups) add(group.attributes);
+  for (const auto& [name, attributes] : known_.hosts) add(attributes);
+  for (const target& t : targets_) add(t.said);
+  return names;
 }
 
 std::vector<target> host_list::targets() const {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <istream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ class host_list {
 
   // What was added without what was excluded. Repetitions are still there.
   std::vector<target> targets() const;
+  // All variables with passwords of hosts, also of those that were excluded or that no list names.
+  std::set<std::string> password_variables() const;
 
  private:
   void add(std::string_view list, const host_attributes& attributes);

@@ -58,9 +58,10 @@ void host_attributes::set(std::string_view name, const std::string& value) {
     keys.push_back(value);
   else if (name == "password")
     set_password(secret(value), {});
-  else if (name == "password_env")
+  else if (name == "password_env") {
     set_password(secret(environment(value)), "password_env=" + value);
-  else if (name == "password_file")
+    password_variables.push_back(value);
+  } else if (name == "password_file")
     set_password(secret(first_line_of(value)), "password_file=" + value);
   else if (name == "jump")
     jump = value;
@@ -82,6 +83,8 @@ void host_attributes::complete_with(const host_attributes& other) {
   if (port == 0) port = other.port;
   if (keys.empty()) keys = other.keys;
   if (!password && other.password) set_password(*other.password, other.password_from);
+  password_variables.insert(password_variables.end(), other.password_variables.begin(),
+                            other.password_variables.end());
   if (!jump) jump = other.jump;
   if (fingerprint.empty()) fingerprint = other.fingerprint;
 }

@@ -18,7 +18,9 @@ struct host_attributes {
   std::uint16_t port = 0;
   std::vector<std::string> keys;  // files
   std::optional<secret> password;
-  std::string password_from;        // "password_env=NAME", "password_file=FILE"; empty: it was said
+  std::string password_from;  // "password_env=NAME", "password_file=FILE"; empty: it was said
+  std::vector<std::string>
+      password_variables;           // all that were named, also where another one counts
   std::optional<std::string> jump;  // a chain of jump hosts; "none": there are none
   std::string fingerprint;          // "SHA256:…", the only host key to accept
 

@@ -88,7 +88,8 @@ void describe(std::ostream& out, const settings& asked, const plan& planned) {
   if (script.request_pty) out << ", on a terminal";
   if (script.stop_on_error) out << ", until the first error";
   const char* separator = ", with ";
-  for (const auto& [name, value] : script.variables) out << std::exchange(separator, " ") << name;
+  for (const auto* some : {&script.matching, &script.variables})
+    for (const auto& [name, value] : *some) out << std::exchange(separator, " ") << name;
   if (script.variable_format != script_settings{}.variable_format)
     out << " as " << script.variable_format;
   out << ":\n" << script.text << (script.text.ends_with('\n') ? "" : "\n");

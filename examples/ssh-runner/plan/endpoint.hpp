@@ -27,6 +27,7 @@ struct credentials {
 struct host_key_rule {
   host_key_check check = host_key_check::yes;
   std::string name;         // in known_hosts
+  std::uint16_t port = 22;  // likewise: an alias has none, which is 22
   std::string fingerprint;  // "SHA256:…": this key and no other, known_hosts does not matter
   std::shared_ptr<const known_hosts> known;
   std::string new_keys_go_to;  // the file for accept-new; empty: none

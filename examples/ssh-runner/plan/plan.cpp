@@ -107,6 +107,7 @@ std::vector<target> planner::list_targets() {
     for (const std::string& file : asked.files) list.add_file(file);
     option = "--exclude";
     for (const std::string& text : asked.excluded) list.exclude(text);
+    result_.password_variables = list.password_variables();
     return list.targets();
   } catch (const std::invalid_argument& error) {
     throw usage_error(fmt::format("{}: {}", option, error.what()));
@@ -221,6 +222,7 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
                                  bool is_jump) {
   host_key_rule rule;
   rule.name = config.host_key_alias.value_or(to.address);
+  if (!config.host_key_alias) rule.port = to.port;
   rule.fingerprint = t.said.fingerprint;
   if (rule.fingerprint.empty())
     rule.fingerprint = is_jump ? asked_.host_keys.jump_fingerprint : asked_.host_keys.fingerprint;

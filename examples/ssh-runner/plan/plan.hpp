@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct planned_host {
 struct plan {
   std::vector<planned_host> hosts;
   std::vector<std::string> warnings;
+  std::set<std::string> password_variables;  // of our environment, with passwords of hosts
 };
 
 // Throws usage_error.

@@ -21,8 +21,11 @@ int exit_status(const std::vector<result>& results) {
 
 int highest_exit_status(const std::vector<result>& results) {
   int highest = 0;
-  for (const result& r : results)
-    highest = std::max(highest, r.exit_code.value_or(r.outcome == verdict::not_run ? 0 : 255));
+  for (const result& r : results) {
+    const bool good = r.outcome == verdict::ok;
+    // A script that was ended may say 0 all the same.
+    highest = std::max({highest, r.exit_code.value_or(good ? 0 : 255), good ? 0 : 1});
+  }
   return highest;
 }
 

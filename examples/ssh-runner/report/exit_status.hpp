@@ -10,7 +10,8 @@ namespace ssh_runner {
 // refused: that of the worst host.
 int exit_status(const std::vector<result>&);
 
-// The highest exit status of a remote command; 255 if a host did not come so far.
+// The highest exit status of a remote command; 255 if a host did not come so far, or was left out; at least
+// 1 if a host failed.
 int highest_exit_status(const std::vector<result>&);
 
 }  // namespace ssh_runner

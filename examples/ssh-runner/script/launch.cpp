@@ -17,8 +17,7 @@ constexpr const char* check_and_run =
     "*) echo \"ssh-runner: the script was cut off on its way\" >&2; exit 255;; esac; "
     "__script=${{__script%\"{1}\"}}; ";
 
-constexpr const char* over_pipe =
-    "printf \"{0} %s\\n\" $$ >&2; unset __script; __script=$(cat); ";
+constexpr const char* over_pipe = "printf \"{0} %s\\n\" $$ >&2; unset __script; __script=$(cat); ";
 
 // The terminal must neither show the script nor look for control characters in it.
 constexpr const char* over_terminal =
@@ -49,8 +48,9 @@ launcher::launcher(const script_settings& asked)
       mark_("\036ssh-runner:" + nonce_),
       end_("#end:" + nonce_),
       script_(std::make_shared<const std::string>(asked.text)) {
-  for (const auto& [name, value] : asked.variables)
-    variables_ += formatted(asked.variable_format, name, value);
+  for (const auto* some : {&asked.matching, &asked.variables})
+    for (const auto& [name, value] : *some)
+      variables_ += formatted(asked.variable_format, name, value);
 }
 
 launch launcher::for_host(const std::string& host) const {

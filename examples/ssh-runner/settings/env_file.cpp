@@ -1,17 +1,20 @@
 #include "settings/env_file.hpp"
 
 #include <algorithm>
-#include <cctype>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <string_view>
 
-#include "script/quote.hpp"
 #include "settings/usage_error.hpp"
 
 namespace ssh_runner {
 namespace {
+
+constexpr std::string_view capitals = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+constexpr std::string_view name_characters =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.";
 
 using variables = std::vector<std::pair<std::string, std::string>>;
 
@@ -54,7 +57,8 @@ class env_reader {
     std::string name = text_.substr(at_, end - at_);
     name.erase(name.find_last_not_of(" \t\r") + 1);
     // The line is not shown: it may be a part of a secret.
-    if (end == text_.size() || text_[end] == '\n' || !is_variable_name(name))
+    if (end == text_.size() || text_[end] == '\n' ||
+        name.find_first_not_of(name_characters) != name.npos || name.empty())
       refuse("NAME=value is expected");
     at_ = end + 1;
     skip(" \t");
@@ -68,7 +72,12 @@ class env_reader {
     const auto begin = at_;
     skip_line();
     std::string value = text_.substr(begin, at_ - begin);
-    if (const auto comment = value.find(" #"); comment != value.npos) value.resize(comment);
+    // As godotenv has it, the last '#' after a blank begins the comment.
+    for (auto at = value.rfind('#'); at != value.npos && at > 0; at = value.rfind('#', at - 1)) {
+      if (value[at - 1] != ' ' && value[at - 1] != '\t') continue;
+      value.resize(at);
+      break;
+    }
     value.erase(value.find_last_not_of(" \t\r") + 1);
     return with_variables(value, false);
   }
@@ -76,7 +85,9 @@ class env_reader {
   std::string read_quoted(char quote) {
     std::string value;
     for (++at_; more() && next() != quote; ++at_) {
-      if (quote == '"' && next() == '\\' && at_ + 1 < text_.size()) value += next(), ++at_;
+      // A quote after a backslash ends nothing, in single quotes either, where both are kept.
+      if (next() == '\\' && at_ + 1 < text_.size() && (quote == '"' || text_[at_ + 1] == quote))
+        value += next(), ++at_;
       value += next();
     }
     if (!more()) refuse("a quote is not closed");
@@ -94,19 +105,18 @@ class env_reader {
         const char c = text[++i];
         result += c == 'n' ? '\n' : c == 'r' ? '\r' : c;
       } else if (text[i] == '$' && !last) {
+        // Names in capitals only: a password may have a dollar in it.
         const bool braces = text[i + 1] == '{';
         const auto begin = i + (braces ? 2 : 1);
-        auto end = begin;
-        while (end < text.size() &&
-               (std::isalnum(static_cast<unsigned char>(text[end])) != 0 || text[end] == '_'))
-          ++end;
-        const bool is_name = end > begin && (!braces || (end < text.size() && text[end] == '}'));
-        if (!is_name) {
+        auto end = std::min(text.find_first_not_of(capitals, begin), text.size());
+        if (end == begin) {
           result += '$';
           continue;
         }
         result += value_of(text.substr(begin, end - begin));
-        i = end - (braces ? 0 : 1);
+        if (end < text.size() && text[end] == '}')
+          ++end;  // godotenv does not ask for the first one
+        i = end - 1;
       } else {
         result += text[i];
       }
@@ -135,8 +145,9 @@ variables parse_env_file(std::istream& text, const std::string& name) {
 void read_env_file(const std::string& file, bool over) {
   std::ifstream in(file, std::ios::binary);
   if (!in) return;
-  for (const auto& [name, value] : parse_env_file(in, file))
-    ::setenv(name.c_str(), value.c_str(), over ? 1 : 0);
+  std::map<std::string, std::string> last;  // what stands last in the file counts
+  for (auto& [name, value] : parse_env_file(in, file)) last[name] = std::move(value);
+  for (const auto& [name, value] : last) ::setenv(name.c_str(), value.c_str(), over ? 1 : 0);
 }
 
 }  // namespace ssh_runner

@@ -9,7 +9,7 @@ namespace ssh_runner {
 
 // A file of variables as Drone has them: NAME=value, with or without quotes and "export"; '#' for
 // comments. In double quotes \n and the like are understood; there and without quotes $NAME and ${NAME} of
-// lines before. `name` is for messages. Throws usage_error.
+// lines before, in capitals. `name` is for messages. Throws usage_error.
 std::vector<std::pair<std::string, std::string>> parse_env_file(std::istream& text,
                                                                 const std::string& name);
 

@@ -18,13 +18,14 @@ void set_colours(prefix_settings& prefix, const std::string& when) {
 void add_output_options(option_table& options, settings& all) {
   output_settings& output = all.output;
   options.group("Output");
-  options.text("--prefix", output.prefix.format, "FORMAT",
-               "Before each line, of {label} {host} {user} {port} {index} {stream} {time:%T} "
-               "(default: '{label}: ')")
+  options
+      .text("--prefix", output.prefix.format, "FORMAT",
+            "Before each line, of {label} {host} {user} {port} {index} {stream} {time:%T} "
+            "(default: '{label}: ')")
       ->check(check_prefix);
   options.app()
-      .add_flag_callback("-N,--no-prefix", [&output] { output.prefix.format.clear(); },
-                         "Lines as they are")
+      .add_flag_callback(
+          "-N,--no-prefix", [&output] { output.prefix.format.clear(); }, "Lines as they are")
       ->group("Output");
   set_colours(output.prefix, "auto");
   options.app()
@@ -47,7 +48,8 @@ void add_output_options(option_table& options, settings& all) {
   options.text("--failed-file", all.ending.failed_file, "FILE",
                "Write the hosts that failed, for --hosts-file");
   options.flag("-S,--highest-status", all.ending.highest_status,
-               "Exit with the highest status of a script, 255 for a host that did not come so far");
+               "Exit with the highest status of a script, 255 for a host that did not come so "
+               "far or was left out, at least 1 if a host failed");
 }
 
 }  // namespace ssh_runner

@@ -1,9 +1,13 @@
 // What to run.
 #include <unistd.h>
 
+#include <cstdlib>
+#include <set>
+
 #include "hosts/host_pattern.hpp"
 #include "script/quote.hpp"
 #include "settings/option_table.hpp"
+#include "settings/secrets.hpp"
 
 namespace ssh_runner {
 namespace {
@@ -45,7 +49,8 @@ void add_variables(option_table& options, script_settings& script) {
       ->group("Script");
   options.app()
       .add_option_function<std::vector<std::string>>(
-          "--env-all", matching, "All variables whose names match, with '*' and '?'")
+          "--env-all", matching,
+          "All variables whose names match, with '*' and '?', but no passwords to get in")
       ->allow_extra_args(false)
       ->type_name("PATTERN")
       ->group("Script");
@@ -60,8 +65,22 @@ void add_matching_variables(script_settings& script, const std::string& pattern)
     if (equals == std::string_view::npos) continue;
     const std::string name(text.substr(0, equals));
     if (is_variable_name(name) && !is_ours(name) && matches_glob(pattern, name))
-      script.variables.emplace_back(name, text.substr(equals + 1));
+      script.matching.emplace_back(name, text.substr(equals + 1));
   }
+}
+
+void keep_back(script_settings& script, const std::set<std::string>& names) {
+  std::erase_if(script.matching, [&](const auto& entry) { return names.contains(entry.first); });
+}
+
+void forget_secrets(const std::set<std::string>& names) {
+  std::set<std::string> all = names;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    if (const std::string_view name = text.substr(0, text.find('=')); is_ours(name))
+      all.emplace(name);
+  }
+  for (const std::string& name : all) ::unsetenv(name.c_str());
 }
 
 void add_script_options(option_table& options, settings& all) {
@@ -89,8 +108,9 @@ void add_script_options(option_table& options, settings& all) {
       ->type_name("FILE")
       ->group("Script");
   add_variables(options, script);
-  options.text("--shell", script.shell, "WORDS",
-               "What runs it there: a POSIX shell with its options, such as 'bash -l' (default: sh)");
+  options.text(
+      "--shell", script.shell, "WORDS",
+      "What runs it there: a POSIX shell with its options, such as 'bash -l' (default: sh)");
   options.flag("--stop-on-error", script.stop_on_error, "End with the first command that fails");
   options.flag("-t,--request-pty", script.request_pty,
                "Give it a terminal; its stderr then comes with its stdout");

@@ -73,6 +73,7 @@ struct script_settings {
   std::string shell = "sh";  // with its options, such as "bash -l"
   bool stop_on_error = false;
   std::vector<std::pair<std::string, std::string>> variables;
+  std::vector<std::pair<std::string, std::string>> matching;  // a pattern; the others count more
   std::string variable_format = "export {NAME}={VALUE}";
   bool request_pty = false;
   bool sudo = false;

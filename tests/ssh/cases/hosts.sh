@@ -80,7 +80,12 @@ Host proxied
 Match exec true
   Port 1
 END
+  # An alias stands for itself in known_hosts, without the port.
   run --config "$dir/config" --host one,two -- echo hello
+  expect_status 5; expect_err_has 'two: host key: unknown'
+  cp "$dir/known_hosts" "$dir/known_alias"
+  echo "127.0.0.3 $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" >> "$dir/known_alias"
+  run --config "$dir/config" --known-hosts "$dir/known_alias" --host one,two -- echo hello
   expect_status 0; expect_out_has 'one: hello'; expect_out_has 'two: hello'
   expect_err_has "$dir/config:13: Match is not understood"
   run --config "$dir/config" --host one,proxied -- echo hello

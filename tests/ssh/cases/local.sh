@@ -57,6 +57,20 @@ END
   [ "$(cat "$dir/again")" = 'me@web1:22  # command: exit status 3; without its key' ] || fail "with a blank"
 }
 
+# Neither by a pattern nor since local processes inherit what we have.
+local_scripts_see_no_passwords() {
+  echo 'web3 password_env=OF_WEB3' > "$dir/all"
+  printf 'groups: {db: {hosts: db1, password_env: OF_DB}}\nhosts: {web4: {password_env: OF_WEB4}}\n' > "$dir/ours.yaml"
+  OF_WEB3=geheim OF_WEB4=geheim OF_DB=geheim OF_ALL=fine SSH_RUNNER_PASSWORD=geheim PLUGIN_SSH_KEY=geheim \
+    SSH_RUNNER_KEY= run_here --hosts-file "$dir/all" --host web1 --exclude web3 --inventory "$dir/ours.yaml" \
+    --env-all 'OF_*' --script 'echo "$OF_ALL"; env | grep geheim; exit 0'
+  expect_status 0; expect_out 'web1: fine'
+  # Who asks for one by its name gets it, and a value that is given counts more than a pattern.
+  OF_WEB3=geheim OF_ALL=fine run_here --hosts-file "$dir/all" --env OF_WEB3 --env OF_ALL=better --env-all 'OF_*' \
+    --script 'echo "$OF_WEB3 $OF_ALL"'
+  expect_out 'web3: geheim better'
+}
+
 local_time_out() {
   run_here --host web1 --command-timeout 500ms --script 'sleep 1000 & sleep 1000'
   expect_status 4; expect_err_has 'web1: time-out: the command took more than 0.5 s; ended by TERM'

@@ -249,6 +249,19 @@ login_accepts_new_host_keys() {
   expect_err_has "$(ssh-keygen -l -f "$dir/another_key.pub" | cut -d ' ' -f 2)"
 }
 
+# What is known of an alias is known whatever the port.
+login_accepts_new_host_keys_by_an_alias() {
+  printf 'Host 127.0.0.1\n  HostKeyAlias the-web\n' > "$dir/alias"
+  : > "$dir/new"
+  config=$dir/alias known_hosts="$dir/new" run_in --host-key-check accept-new --host 127.0.0.1 --script true
+  expect_status 0
+  [ "$(cat "$dir/new")" = "the-web $(cut -d ' ' -f 1,2 "$dir/host_key.pub")" ] || fail "not kept so"
+  ssh-keygen -q -t ed25519 -N '' -f "$dir/key_of_alias"
+  echo "the-web $(cut -d ' ' -f 1,2 "$dir/key_of_alias.pub")" > "$dir/new"
+  config=$dir/alias known_hosts="$dir/new" run_in --host-key-check accept-new --host 127.0.0.1 --script true
+  expect_status 5; expect_err_has '127.0.0.1: host key: changed'
+}
+
 login_accepts_new_host_keys_and_keeps_none() {
   printf 'Host *\n  UserKnownHostsFile none\n  StrictHostKeyChecking accept-new\n' > "$dir/forgetful"
   mkdir -p "$dir/empty_dir"

@@ -39,6 +39,15 @@ time_out_of_all() {
   expect_status 4; expect_err_has 'handshake: the run took more than 1 s'
 }
 
+# Nobody waits any more for a jump host that says nothing: neither does the end of the run.
+time_out_of_all_behind_a_silent_jump_host() {
+  way_in
+  status=0
+  HOME=$dir timeout 100 "$ssh_runner" "${way[@]}" --host '127.0.0.[1-2]' --jump "127.0.0.1:$silent_port" \
+    --timeout 1s --connect-timeout 30m --script true > "$dir/out" 2> "$dir/err" || status=$?
+  expect_status 4; expect_err_has 'connect: the run took more than 1 s'
+}
+
 # Runs it in the background, with signals once two hosts have begun: each when the one before has had
 # its effect.
 stop_with() {  # SIGNALS SCRIPT [OPTION...]
