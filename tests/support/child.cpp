@@ -20,6 +20,7 @@
 #include <system_error>
 #include <thread>
 
+#include "support/left_behind.hpp"
 #include "support/scale.hpp"
 
 namespace weft_test {
@@ -100,8 +101,8 @@ pid_t start(std::vector<std::string> arguments, std::vector<std::string> environ
   pid_t pid = -1;
   // By its name: beneath Valgrind the link itself leads to Valgrind.
   static const std::string self = std::filesystem::read_symlink("/proc/self/exe");
-  const int error = posix_spawn(&pid, self.c_str(), &actions, nullptr,
-                                pointers(arguments).data(), pointers(environment).data());
+  const int error = posix_spawn(&pid, self.c_str(), &actions, nullptr, pointers(arguments).data(),
+                                pointers(environment).data());
   posix_spawn_file_actions_destroy(&actions);
   if (error != 0) fail(error, "posix_spawn");
   return pid;
@@ -179,7 +180,12 @@ bool run_as_child(int argc, char** argv) {
   // These processes often die on purpose.
   const rlimit none{0, 0};
   setrlimit(RLIMIT_CORE, &none);
+  const auto since = count_what_is_left != nullptr ? count_what_is_left() : nullptr;
   found->second();
+  if (const std::string left = since != nullptr ? since->text() : ""; !left.empty()) {
+    std::cerr << "LEFT BEHIND:" << left << std::endl;
+    std::exit(1);
+  }
   return true;
 }
 

@@ -241,7 +241,7 @@ WEFT_CHILD_CASE("a-slow-open") {
 
 WEFT_CHILD_CASE("a-terminal-whose-bytes-another-took") {
   terminal t;
-  const int other = ::dup(t.program.get());
+  const weft::file_descriptor other(::dup(t.program.get()));
   held_calls held({{SYS_read, 0, number(t.program.get()), 0}});
   weft::chan<void> taken;
   std::thread types([&] {
@@ -253,8 +253,8 @@ WEFT_CHILD_CASE("a-terminal-whose-bytes-another-took") {
       held, [&] { return "read: " + read_some(t.program); },
       [&] {
         std::array<char, 16> theirs{};
-        std::cout << std::string_view(theirs.data(),
-                                      static_cast<std::size_t>(::read(other, theirs.data(), 16)))
+        std::cout << std::string_view(theirs.data(), static_cast<std::size_t>(
+                                                         ::read(other.get(), theirs.data(), 16)))
                   << '\n';
         taken.send();  // what comes now may be before or after the call goes on
       });
@@ -435,6 +435,45 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 }
 
 // The kernel says that a datagram has no room: the call waits, and tries again.
+// ---- Connections -------------------------------------------------------------------------------
+
+// What the network says of one connection, and a shortage, end no accept.
+WEFT_CHILD_CASE("accepts-that-fail") {
+  weft::run([] {
+    weft::tcp_listener listener("127.0.0.1", 0);
+    auto client = weft::tcp_stream::connect(listener.local_address());
+    held_calls held({{SYS_accept4, 0, number(listener.get()), 0}});
+    std::thread kernel([&] {
+      for (const int error : {ECONNABORTED, EPROTO, ENFILE, ENOBUFS, ENOMEM}) {
+        held.refuse(held.next(), error);
+      }
+      held.let_go(held.next());
+    });
+    auto stream = listener.accept();
+    kernel.join();
+    stream.write("here");
+    std::cout << read_some(client) << '\n';
+  });
+}
+
+WEFT_CHILD_CASE("without-ipv6") {
+  held_calls held({{SYS_socket, 0, AF_INET6, EAFNOSUPPORT}});
+  weft::run([] {
+    weft::tcp_listener listener("", 0);
+    auto client = weft::tcp_stream::connect(
+        weft::socket_address("127.0.0.1", listener.local_address().port()));
+    auto stream = listener.accept();
+    stream.write("by IPv4");
+    std::cout << read_some(client) << '\n';
+    weft::udp_socket mine("", 0);
+    weft::udp_socket theirs("127.0.0.1", 0);
+    theirs.send_to(std::as_bytes(std::span("x", 1)),
+                   weft::socket_address("127.0.0.1", mine.local_address().port()));
+    std::array<std::byte, 8> bytes{};
+    std::cout << mine.receive_from(bytes).first << '\n';
+  });
+}
+
 WEFT_CHILD_CASE("send-to-without-room") {
   weft::udp_socket from("127.0.0.1");
   weft::udp_socket to("127.0.0.1");
@@ -632,4 +671,19 @@ TEST_CASE("a datagram waits in the kernel: send_to waits for room in its buffer"
     return;
   }
   CHECK(child.out == "11\n");
+}
+
+TEST_CASE("an accept goes on after an error of one connection, and after a shortage",
+          "[unit][io]") {
+  const auto child = run_child("accepts-that-fail");
+  CAPTURE(child.err);
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "here\n");
+}
+
+TEST_CASE("every address is IPv4's where there is no IPv6", "[unit][io]") {
+  const auto child = run_child("without-ipv6");
+  CAPTURE(child.err);
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "by IPv4\n1\n");
 }
