@@ -14,9 +14,10 @@ TEST_CASE("each retry waits twice as long as the one before") {
   CHECK(retry_delay(1s, 4, 1.0) == 8s);
   CHECK(retry_delay(10ms, 3, 0.5) == 20ms);
   CHECK(retry_delay(0s, 9, 1.0) == 0s);
-  // But no longer than a minute, however often.
+  // But no longer than a minute, however often, or than what was asked for.
   CHECK(retry_delay(1s, 7, 1.0) == 60s);
-  CHECK(retry_delay(1000000s, 1000, 1.0) == 60s);
+  CHECK(retry_delay(5min, 1, 1.0) == 5min);
+  CHECK(retry_delay(1000000s, 1000, 1.0) == 1000000s);
 }
 
 // What is ready counts more than the time, once: not for ever where the other side goes on and on.

@@ -13,7 +13,7 @@ constexpr auto progress_interval = std::chrono::milliseconds(200);
 
 class output {
  public:
-  output(int fd, const char* name) : name_(name) {
+  output(int fd, const char* name, weft::context until) : name_(name), until_(std::move(until)) {
     try {
       file_ = weft::file_descriptor::duplicate(fd);
     } catch (const std::system_error& error) {
@@ -25,7 +25,7 @@ class output {
   void write(const std::string& text) {
     if (!error_.empty()) return;
     try {
-      file_.write(text);
+      file_.write(text, until_);
     } catch (const std::system_error& error) {
       give_up(error);
     }
@@ -35,10 +35,12 @@ class output {
 
  private:
   void give_up(const std::system_error& error) {
-    error_ = std::string(name_) + ": " + error.code().message();
+    const bool ended = error.code() == std::errc::operation_canceled;
+    error_ = std::string(name_) + ": " + (ended ? "nobody reads it" : error.code().message());
   }
 
   const char* name_;
+  weft::context until_;
   weft::file_descriptor file_;
   std::string error_;
 };
@@ -50,7 +52,11 @@ std::size_t terminal_width() {
 
 class writer {
  public:
-  writer(const board& hosts, bool progress) : hosts_(hosts), progress_(progress) {}
+  writer(const board& hosts, bool progress, const weft::context& until)
+      : hosts_(hosts),
+        progress_(progress),
+        out_(STDOUT_FILENO, "stdout", until),
+        err_(STDERR_FILENO, "stderr", until) {}
 
   std::string run(const weft::recv_chan<text_block>& blocks, const weft::recv_chan<void>& status) {
     weft::ticker ticks(progress_interval);
@@ -61,7 +67,10 @@ class writer {
                                    open = block.has_value();
                                    if (open) write(*block);
                                  }),
-                   weft::on_recv(status, [&](bool) { write({stream::err, hosts_.full()}); }),
+                   weft::on_recv(status,
+                                 [&](bool) {
+                                   write({stream::err, hosts_.full()});
+                                 }),
                    weft::on_recv(progress_ ? ticks.channel() : no_ticks,
                                  [&](const auto&) { show(hosts_.line(terminal_width())); }));
     }
@@ -84,16 +93,15 @@ class writer {
   const board& hosts_;
   bool progress_;
   std::string shown_;
-  output out_{STDOUT_FILENO, "stdout"};
-  output err_{STDERR_FILENO, "stderr"};
+  output out_, err_;
 };
 
 }  // namespace
 
-printer::printer(const board& hosts, bool progress)
-    : writer_(weft::spawn([&hosts, progress, blocks = weft::recv_chan<text_block>(blocks_),
+printer::printer(const board& hosts, bool progress, const weft::context& until)
+    : writer_(weft::spawn([&hosts, progress, until, blocks = weft::recv_chan<text_block>(blocks_),
                            status = weft::recv_chan<void>(status_)] {
-        return writer(hosts, progress).run(blocks, status);
+        return writer(hosts, progress, until).run(blocks, status);
       })) {}
 
 printer::~printer() {

@@ -15,8 +15,9 @@ namespace ssh_runner {
 
 class printer {
  public:
-  // Starts the writing goroutine. `progress`: whether stderr gets a line that is kept up to date.
-  printer(const board& hosts, bool progress);
+  // Starts the writing goroutine. `progress`: whether stderr gets a line that is kept up to date. Once `until`
+  // is done nobody is waited for who does not read: the rest is dropped.
+  printer(const board& hosts, bool progress, const weft::context& until);
   printer(const printer&) = delete;
   printer& operator=(const printer&) = delete;
   ~printer();

@@ -38,7 +38,8 @@ class grouped_lines {
   void add(const std::string& host, std::string text, const std::string& advice) {
     const auto same = [&](const line& l) { return l.text == text; };
     const auto known = std::ranges::find_if(lines_, same);
-    line& l = known != lines_.end() ? *known : lines_.emplace_back(line{std::move(text), advice, {}});
+    line& l =
+        known != lines_.end() ? *known : lines_.emplace_back(line{std::move(text), advice, {}});
     l.hosts.push_back(host);
   }
 
@@ -68,13 +69,17 @@ void print_summary(std::ostream& out, const std::vector<result>& results,
                        results.size() == 1 ? "" : "s", in_seconds(took), counts(results),
                        slowest(results));
   grouped_lines lines;
+  grouped_lines left_out;
   for (const result& r : results) {
-    if (r.outcome != verdict::ok && r.outcome != verdict::not_run)
+    if (r.outcome == verdict::not_run)
+      left_out.add(r.label, "not run", {});
+    else if (r.outcome != verdict::ok)
       lines.add(r.label, fmt::format("{}: {}", to_string(r.where), r.cause), advice_for(r));
     if (!r.unkept.empty()) lines.add(r.label, "some of its output is not kept: " + r.unkept, {});
     if (!r.note.empty() && !only_failures) lines.add(r.label, r.note, {});
   }
   lines.print(out);
+  left_out.print(out);
   out.flush();
 }
 

@@ -81,7 +81,7 @@ runner::runner(const settings& asked, const plan& planned)
       plan_(planned),
       board_(planned),
       stop_(asked.times),
-      printer_(board_, asked.output.progress),
+      printer_(board_, asked.output.progress, stop_.hard()),
       transport_(make_transport(asked, clock_, stop_.hard())),
       places_(asked.run.fanout) {}
 
@@ -236,7 +236,7 @@ duration retry_delay(duration first, int attempts, double spread) {
   const double factor = static_cast<double>(1U << std::min(attempts - 1, 16)) * spread;
   // In double: the product may be more than a duration holds.
   const double delay = std::min(static_cast<double>(first.count()) * factor,
-                                static_cast<double>(longest_retry_delay.count()));
+                                static_cast<double>(std::max(longest_retry_delay, first).count()));
   return duration(static_cast<duration::rep>(delay));
 }
 

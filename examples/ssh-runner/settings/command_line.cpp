@@ -32,6 +32,8 @@ void check(const settings& asked) {
     throw usage_error(bad);
   if (asked.script.request_pty && asked.run.transport == transport_kind::local)
     throw usage_error("--request-pty: not with --transport local");
+  if (asked.output.json && (asked.output.fold || asked.output.diff))
+    throw usage_error("--json: not with --fold or --diff, which print text");
   if (asked.times.connect && asked.times.connect->count() == 0)
     throw usage_error("--connect-timeout: must be more than 0");
 }

@@ -71,6 +71,34 @@ local_scripts_see_no_passwords() {
   expect_out 'web3: geheim better'
 }
 
+# Who reads our stdout has stopped: the second interrupt does not wait for it.
+local_second_interrupt_with_a_stuck_reader() {
+  local pid tries=0 process
+  mkfifo "$dir/stuck"
+  exec 8<> "$dir/stuck"
+  rm -f "$dir/begun"
+  # A background job of a script would ignore SIGINT. What is written first is more than two pipes hold.
+  HOME=$dir env --default-signal=INT "$ssh_runner" --config none --transport local --host web1 \
+    --script "yes | head -c 150000; echo \$\$ > '$dir/begun'; exec yes" > "$dir/stuck" 2> "$dir/err" &
+  pid=$!
+  background+=("$pid")
+  until [ -s "$dir/begun" ]; do sleep 0.02; done
+  process=$(cat "$dir/begun")
+  kill -INT "$pid"
+  while grep -qs '^State:[[:space:]][^Z]' "/proc/$process/status"; do
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 1200 ] || fail "the command still runs"
+  done
+  kill -INT "$pid"
+  tries=0
+  while grep -qs '^State:[[:space:]][^Z]' "/proc/$pid/status"; do
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 600 ] || { exec 8>&-; fail "it waits for the reader"; }
+  done
+  status=0
+  wait "$pid" || status=$?
+  exec 8>&-
+  expect_status 130; expect_err_has 'some output is lost: stdout: nobody reads it'
+}
+
 local_time_out() {
   run_here --host web1 --command-timeout 500ms --script 'sleep 1000 & sleep 1000'
   expect_status 4; expect_err_has 'web1: time-out: the command took more than 0.5 s; ended by TERM'
@@ -217,7 +245,7 @@ local_output_dir_that_cannot_be_written() {
 }
 
 local_sudo_asks_on_the_terminal() {
-  command -v script > /dev/null || return 0
+  command -v script > /dev/null || { skip 'no script(1) here'; return 0; }
   mkdir -p "$dir/asked"
   printf '#!/bin/sh\nprintf %%s "$3" >&2\nread -r line\n[ "$line" = geheim ] || exit 1\nshift 4\nexec "$@"\n' \
     > "$dir/asked/sudo"
@@ -229,8 +257,13 @@ local_sudo_asks_on_the_terminal() {
 }
 
 local_short_options() {
+  local folds
   run_here -n --host web1 -t --script true
   expect_status 2; expect_err_has '--request-pty'
+  for folds in --fold --diff; do
+    run_here -n --host web1 --json "$folds" --script true
+    expect_status 2; expect_err_has '--json: not with --fold or --diff'
+  done
   run_here -n --host web1 --script 'echo never'
   expect_status 0; expect_out_has 'echo never'; expect_out_has '1 host, 100 at a time'
   run_here -q -N -o "$dir/short" --host web1 --script 'echo out'
@@ -242,7 +275,7 @@ local_variables_instead_of_options() {
   echo 'groups: {ours: "web[1-2]"}' > "$dir/ours.yaml"
   SSH_RUNNER_INVENTORY=$dir/ours.yaml run_here --host @ours --script 'echo out'
   expect_status 0; expect_err_has '2 ok'
-  command -v script > /dev/null || return 0
+  command -v script > /dev/null || { skip 'no script(1) here'; return 0; }
   # Colours where it is a terminal, but for who does not want them.
   local colours
   for colours in '' 1; do
@@ -275,7 +308,7 @@ local_progress() {
 }
 
 local_progress_on_a_terminal() {
-  command -v script > /dev/null || return 0
+  command -v script > /dev/null || { skip 'no script(1) here'; return 0; }
   local asked tries
   for asked in '' --progress --no-progress; do
     # There is nothing to wait for where no line is to come.
@@ -296,7 +329,7 @@ local_progress_on_a_terminal() {
 }
 
 local_enter_shows_where_hosts_are() {
-  command -v script > /dev/null || return 0
+  command -v script > /dev/null || { skip 'no script(1) here'; return 0; }
   begin_typing --config none --transport local --host 'web[1-3]' --fanout 2 \
     --script "echo begun; until [ -e '$dir/go_on' ]; do sleep 0.05; done"
   await "$dir/out" 'web1: begun' && await "$dir/out" 'web2: begun' || fail "the hosts do not begin"
@@ -329,7 +362,7 @@ local_debug_shows_no_secret() {
 
 local_memory_does_not_grow_with_a_slow_reader() {
   # 200 MB are to be written; the reader takes none of it before all stand still.
-  [ "$divisor" -eq 1 ] || return 0  # a sanitizer's memory is its own
+  [ "$divisor" -eq 1 ] || { skip "a sanitizer's memory is its own"; return 0; }
   rm -f "$dir/slow" "$dir"/writer.*
   mkfifo "$dir/slow"
   HOME=$dir "$ssh_runner" --config none --transport local --host 'web[1-4]' \

@@ -32,7 +32,7 @@ login_by_password() {
 }
 
 login_asks_on_the_terminal() {
-  command -v script > /dev/null || return 0
+  command -v script > /dev/null || { skip 'no script(1) here'; return 0; }
   start_fake password
   local options=(--user me --port "$fake_port" --known-hosts "$dir/known_fake" --config none)
   run_answering secret "${options[@]}" --ask-password --host 127.0.0.1 -- hello

@@ -127,6 +127,7 @@ time_begins_no_more_after_some_failures() {
   run_in --host '127.0.0.[1-6]' --sync --max-failures 2 --failed-file "$dir/failed" \
     --script 'test "$SSH_RUNNER_HOST" = 127.0.0.1 || exit 7'
   expect_status 1; expect_err_has '1 ok, 3 not run, 2 with a failed command'
+  expect_err_has '127.0.0.[4-6]: not run'
   grep -q "^$sshd_user@127.0.0.2:$sshd_port  # command: exit status 7$" "$dir/failed" || fail "failed file"
   [ "$(wc -l < "$dir/failed")" -eq 5 ] || fail "not 5 to run again"
   run_in --hosts-file "$dir/failed" --script 'true'
