@@ -76,6 +76,17 @@ TEST_CASE("a key is read and decrypted once") {
   CHECK(ring.parse(secret("nonsense"), {}, "text") == text);
 }
 
+TEST_CASE("two keys are not one because their names look so") {
+  const key_file one;
+  const key_file two;
+  std::filesystem::create_directory(two.dir() / "sub");
+  std::filesystem::create_directory_symlink(two.dir() / "sub", one.dir() / "link");
+  key_ring keys;
+  const shared_key of_one = keys.load(one.path(), right);
+  CHECK(keys.load(one.dir() / "link" / ".." / "key", right) != of_one);
+  CHECK(keys.load(one.dir() / "." / "key", right) == of_one);
+}
+
 TEST_CASE("hosts and jump hosts share their keys") {
   const key_file file;
   settings asked;

@@ -42,7 +42,9 @@ shared_key key_ring::find_or(const secret& source, const passphrase& with, Read 
 
 shared_key key_ring::load(const std::filesystem::path& file, const passphrase& with) {
   std::error_code none;
-  const std::filesystem::path place = std::filesystem::absolute(file, none).lexically_normal();
+  // Links are followed: what is behind "link/.." is not known from the name.
+  std::filesystem::path place = std::filesystem::weakly_canonical(file, none);
+  if (place.empty()) place = file;
   return find_or(secret(place.string()), with, [&]() -> shared_key {
     auto result = std::make_shared<private_key>();
     result->name = file.string();
