@@ -274,6 +274,21 @@ void fill(const weft::file_descriptor& pipe) {
 
 // On a kernel that cannot be told not to block. Between the question whether there is room and the
 // write another writer takes it.
+WEFT_CHILD_CASE("a-terminal-and-its-end") {
+  terminal t;
+  const int fd = t.program.get();
+  held_calls held({{SYS_read, 0, number(fd), 0}});
+  t.screen.write("for us");
+  run_while_held(
+      held, [&] { return "read: " + read_some(t.program); },
+      [&] {
+        t.program.close();
+        std::cout << "closed " << t.program.get() << ", open " << (::fcntl(fd, F_GETFD) != -1)
+                  << '\n';
+      });
+  std::cout << "open " << (::fcntl(fd, F_GETFD) != -1) << '\n';
+}
+
 WEFT_CHILD_CASE("an-old-pipe-whose-room-another-took") {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0) return;
@@ -622,6 +637,13 @@ TEST_CASE("another reader takes what a terminal in blocking mode had", "[unit][i
   const auto child = run_child("a-terminal-whose-bytes-another-took");
   CHECK(child.exit_code == 0);
   CHECK(child.out == "theirs\nread: for us, on another thread\n");
+}
+
+TEST_CASE("a terminal is closed when the read that a thread has is over", "[unit][io]") {
+  const auto child = run_child("a-terminal-and-its-end");
+  CAPTURE(child.err);
+  CHECK(child.exit_code == 0);
+  CHECK(child.out == "closed -1, open 1\nread: for us, on another thread\nopen 0\n");
 }
 
 TEST_CASE("another writer takes the room of a pipe in blocking mode, before Linux 6.4",
