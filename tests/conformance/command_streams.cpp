@@ -260,6 +260,7 @@ WEFT_CHILD_CASE("streams-are-closed") {
     text += c.wait().to_string() + "\n";
   }
   [[maybe_unused]] const auto n = ::write(report, text.data(), text.size());
+  ::close(report);
 }
 
 }  // namespace
