@@ -8,6 +8,7 @@
 #include <chrono>
 #include <iostream>
 #include <string>
+#include <vector>
 
 #include <weft/weft.hpp>
 
@@ -91,8 +92,9 @@ WEFT_CHILD_CASE("no-wait-by-pidfd") {
 }
 
 void list_descriptors() {
-  for (int i = 0; i < 100; ++i) ::open("/dev/null", O_RDONLY);  // without O_CLOEXEC
-  ::fcntl(0, F_DUPFD, 900);
+  std::vector<weft::file_descriptor> many;
+  for (int i = 0; i < 100; ++i) many.emplace_back(::open("/dev/null", O_RDONLY));  // no O_CLOEXEC
+  many.emplace_back(::fcntl(0, F_DUPFD, 900));
   std::cout << output_of(weft::command("ls", {"/proc/self/fd"})).out;
 }
 
@@ -135,8 +137,12 @@ TEST_CASE("processes with pidfds that waitid does not take", "[unit][command]") 
 }
 
 TEST_CASE("no descriptor is inherited where close_range is missing", "[unit][command]") {
-  CHECK(run_child("no-close-range").out == "0\n1\n2\n3\n");
-  CHECK(run_child("no-close-range-no-proc").out == "0\n1\n2\n3\n");
+  for (const char* name : {"no-close-range", "no-close-range-no-proc"}) {
+    const auto child = run_child(name);
+    CAPTURE(name, child.err);
+    CHECK(child.exit_code == 0);
+    CHECK(child.out == "0\n1\n2\n3\n");
+  }
 }
 
 TEST_CASE("a status that somebody else took, and the kernel has not kept", "[unit][command]") {

@@ -177,15 +177,20 @@ TEST_CASE(
     weft::wait_group group;
     // Late enough that the monitor rests by then, or the case shows nothing.
     const auto late = 500ms;
+    std::atomic<bool> fired = false;
+    const auto fire = [&] {
+      fired = true;
+      woken.send();
+    };
     if (sleeps) {
       group.go([&] {
         weft::sleep_for(late);
-        woken.send();
+        fire();
       });
     } else {
-      weft::after_func(late, [&] { woken.send(); });
+      weft::after_func(late, fire);
     }
-    while (weft::stats().timers == 0) weft::yield();
+    while (weft::stats().timers == 0 && !fired) weft::yield();
     {
       const weft::pinned here;
       group.go([&] { other.keep(); });

@@ -33,10 +33,12 @@ vanish_while_resolving() {
   unshare -m true 2> /dev/null && [ -e /etc/resolv.conf ] ||
     { skip 'no mount namespace, or no resolv.conf'; return 0; }
   echo 'nameserver 10.77.0.2' > "$dir/resolv.conf"
+  local config
+  impatient_with some-host.invalid 1
   way_in
   status=0
   HOME=$dir unshare -m sh -c 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"' - "$dir/resolv.conf" \
-    "$ssh_runner" "${way[@]}" --host some-host.invalid,127.0.0.1 --connect-timeout 1s --script 'echo hello' \
+    "$ssh_runner" "${way[@]}" --host some-host.invalid,127.0.0.1 --script 'echo hello' \
     > "$dir/out" 2> "$dir/err" || status=$?
   expect_status 4; expect_out '127.0.0.1: hello'
   expect_err_has 'some-host.invalid: resolve: time-out after 1 s'; expect_err_has 'the name server does not answer'
