@@ -454,10 +454,10 @@ std::span<const std::byte> bytes_of(std::string_view text) {
 
 // What the network says of one connection, and a shortage, end no accept.
 WEFT_CHILD_CASE("accepts-that-fail") {
-  weft::run([] {
+  held_calls held({{SYS_accept4, 3, SOCK_CLOEXEC | SOCK_NONBLOCK, 0}});
+  weft::run([&] {
     weft::tcp_listener listener("127.0.0.1", 0);
     auto client = weft::tcp_stream::connect(listener.local_address());
-    held_calls held({{SYS_accept4, 0, number(listener.get()), 0}});
     std::thread kernel([&] {
       for (const int error : {ECONNABORTED, EPROTO, ENFILE, ENOBUFS, ENOMEM}) {
         held.refuse(held.next(), error);
