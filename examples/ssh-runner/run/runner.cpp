@@ -91,10 +91,10 @@ report runner::run() {
   {
     const companion watcher([this](const weft::context& over) { watch(over); });
     run_hosts(all.results);
+    if (asked_.output.json) tell_not_run(all.results);
+    if (asked_.output.fold) print_folded();
+    all.output_error = printer_.finish();  // may wait for a reader, and a signal ends that
   }
-  if (asked_.output.json) tell_not_run(all.results);
-  if (asked_.output.fold) print_folded();
-  all.output_error = printer_.finish();
   all.signal = signal_;
   const auto not_run = [](const result& r) { return r.outcome == verdict::not_run; };
   all.timed_out = std::ranges::any_of(all.results, not_run) && stop_.stopping() &&
