@@ -156,10 +156,10 @@ TEST_CASE("parked goroutines of a run that ends are all unwound") {
 TEST_CASE("while a run ends the stacks of its goroutines stay with it") {
   constexpr std::size_t size = 52 << 10;  // nobody else's
   auto& pool = weft::detail::stack_pool::of_size(size);
-  int went_to_the_pool = 0;
+  std::atomic<int> went_to_the_pool = 0;
   struct at_end {
     weft::detail::stack_pool& pool;
-    int& n;
+    std::atomic<int>& n;
     ~at_end() { n += pool.has_idle() ? 1 : 0; }
   };
   weft::run({.workers = 1, .stack_size = size}, [&] {
