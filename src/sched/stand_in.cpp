@@ -86,7 +86,7 @@ void runtime_core::give_away(worker* w) noexcept {
   }
   full_fence();
   work_added();
-  // Not only when it has arrived late: a timer of a worker that rests is not what the monitor sleeps by.
+  // With nobody idle only the monitor can see to it, and by this worker's timers it does not wake.
   if (idle_count_.load(std::memory_order_relaxed) == 0) wake_monitor_if_asleep();
 }
 

@@ -210,6 +210,29 @@ fail() {
 }
 
 # For a case that cannot be tried here.
+# None of those in left_behind.* runs any more.
+expect_nobody_left_behind() {
+  local file
+  for file in "$dir"/left_behind.*; do
+    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "still runs"
+  done
+  end_left_behind
+}
+# So many commands, whose process ids are in writer.*, write no more: twenty looks in a row. The process
+# that reads them must not have ended.
+await_writers_at_rest() {  # COUNT PROCESS
+  local file now= before= still=0
+  until [ $still -eq 20 ]; do
+    sleep 0.05
+    before=$now now=
+    for file in "$dir"/writer.*; do
+      [ -s "$file" ] || continue
+      now+=" $(sed -n 's/^wchar: //p' "/proc/$(cat "$file")/io")" || fail "it did not wait"
+    done
+    kill -0 "$2" 2> /dev/null || fail "it has ended"
+    [ "$now" = "$before" ] && [ "$(wc -w <<< "$now")" -eq "$1" ] && still=$((still + 1)) || still=0
+  done
+}
 skip() { skipped=$*; }
 
 expect_status() { [ "$status" -eq "$1" ] || fail "status $status, not $1"; }

@@ -272,8 +272,6 @@ void fill(const weft::file_descriptor& pipe) {
   ::close(again);
 }
 
-// On a kernel that cannot be told not to block. Between the question whether there is room and the
-// write another writer takes it.
 WEFT_CHILD_CASE("a-terminal-and-its-end") {
   terminal t;
   const int fd = t.program.get();
@@ -289,6 +287,8 @@ WEFT_CHILD_CASE("a-terminal-and-its-end") {
   std::cout << "open " << (::fcntl(fd, F_GETFD) != -1) << '\n';
 }
 
+// On a kernel that cannot be told not to block. Between the question whether there is room and the
+// write another writer takes it.
 WEFT_CHILD_CASE("an-old-pipe-whose-room-another-took") {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) != 0) return;
@@ -443,13 +443,6 @@ WEFT_CHILD_CASE("before-linux-6.4") { refuse_both(EOPNOTSUPP); }
 WEFT_CHILD_CASE("calls-unknown") { refuse_both(ENOSYS); }
 WEFT_CHILD_CASE("calls-filtered") { refuse_both(EPERM); }
 
-// ---- A socket's full buffer ---------------------------------------------------------------------
-
-std::span<const std::byte> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-
-// The kernel says that a datagram has no room: the call waits, and tries again.
 // ---- Connections -------------------------------------------------------------------------------
 
 // What the network says of one connection, and a shortage, end no accept.
@@ -489,6 +482,13 @@ WEFT_CHILD_CASE("without-ipv6") {
   });
 }
 
+// ---- A socket's full buffer ---------------------------------------------------------------------
+
+std::span<const std::byte> bytes_of(std::string_view text) {
+  return std::as_bytes(std::span(text));
+}
+
+// The kernel says that a datagram has no room: the call waits, and tries again.
 WEFT_CHILD_CASE("send-to-without-room") {
   weft::udp_socket from("127.0.0.1");
   weft::udp_socket to("127.0.0.1");

@@ -62,6 +62,17 @@ class keeper {
   std::atomic<int> users_ = 0;
 };
 
+// Of the default runtime.
+std::vector<std::unique_ptr<keeper>> keep_all_workers() {
+  std::vector<std::unique_ptr<keeper>> keepers;
+  for (unsigned i = 0; i < weft::workers(); ++i) {
+    keepers.push_back(std::make_unique<keeper>(false));
+    weft::go([k = keepers.back().get()] { k->keep(); });
+    until([&] { return keepers.back()->is_kept(); });
+  }
+  return keepers;
+}
+
 weft_test::eager wait_for(int fd) { co_await weft::async_wait_readable(fd); }
 
 }  // namespace
@@ -125,12 +136,7 @@ TEST_CASE("while all workers are kept and the monitor rests a thread starts a go
 
 TEST_CASE("while all workers are kept and the monitor rests a thread sets a timer") {
   auto& core = weft::detail::default_core();
-  std::vector<std::unique_ptr<keeper>> keepers;
-  for (unsigned i = 0; i < weft::workers(); ++i) {
-    keepers.push_back(std::make_unique<keeper>(false));
-    weft::go([k = keepers.back().get()] { k->keep(); });
-    until([&] { return keepers.back()->is_kept(); });
-  }
+  const auto keepers = keep_all_workers();
   until([&] { return core.monitor_rests(); });
   std::atomic<bool> fired = false;
   weft::after_func(1ms, [&] { fired = true; });
@@ -142,12 +148,7 @@ TEST_CASE("while all workers are kept and the monitor rests a thread waits for a
   const std::string what = GENERATE("a wait", "a select", "a coroutine");
   CAPTURE(what);
   auto& core = weft::detail::default_core();
-  std::vector<std::unique_ptr<keeper>> keepers;
-  for (unsigned i = 0; i < weft::workers(); ++i) {
-    keepers.push_back(std::make_unique<keeper>(false));
-    weft::go([k = keepers.back().get()] { k->keep(); });
-    until([&] { return keepers.back()->is_kept(); });
-  }
+  const auto keepers = keep_all_workers();
   plain_pipe pipe;
   until([&] { return core.monitor_rests(); });
   std::thread outside([&] {

@@ -368,19 +368,9 @@ local_memory_does_not_grow_with_a_slow_reader() {
   HOME=$dir "$ssh_runner" --config none --transport local --host 'web[1-4]' \
     --script "echo \$\$ > '$dir/writer.'\$SSH_RUNNER_HOST; exec seq -f %098.0f 500000" \
     > "$dir/slow" 2> "$dir/err" &
-  local pid=$! file now= before= still=0
+  local pid=$!
   exec 8< "$dir/slow"
-  # Twenty looks in a row at which the commands have written no more.
-  until [ $still -eq 20 ]; do
-    sleep 0.05
-    before=$now now=
-    for file in "$dir"/writer.*; do
-      [ -s "$file" ] || continue
-      now+=" $(sed -n 's/^wchar: //p' "/proc/$(cat "$file")/io")" || fail "it did not wait"
-    done
-    kill -0 $pid 2> /dev/null || fail "it has ended"
-    [ "$now" = "$before" ] && [ "$(wc -w <<< "$now")" -eq 4 ] && still=$((still + 1)) || still=0
-  done
+  await_writers_at_rest 4 $pid
   cp "/proc/$pid/status" "$dir/memory"
   wc -l <&8 > "$dir/lines"
   exec 8<&-

@@ -114,19 +114,9 @@ output_waits_for_a_slow_reader() {
   HOME=$dir "$ssh_runner" "${way[@]}" --host '127.0.0.[1-2]' \
     --script "echo \$\$ > '$dir/writer.'\$SSH_RUNNER_HOST; exec seq -f %098.0f 200000" \
     > "$dir/slow" 2> "$dir/err" &
-  local pid=$! file written now= before= still=0
+  local pid=$! file written
   exec 8< "$dir/slow"
-  # Twenty looks in a row at which the commands have written no more.
-  until [ $still -eq 20 ]; do
-    sleep 0.05
-    before=$now now=
-    for file in "$dir"/writer.*; do
-      [ -s "$file" ] || continue
-      now+=" $(sed -n 's/^wchar: //p' "/proc/$(cat "$file")/io")" || fail "it did not wait"
-    done
-    kill -0 $pid 2> /dev/null || fail "it has ended"
-    [ "$now" = "$before" ] && [ "$(wc -w <<< "$now")" -eq 2 ] && still=$((still + 1)) || still=0
-  done
+  await_writers_at_rest 2 $pid
   cp "/proc/$pid/status" "$dir/memory"
   for file in "$dir"/writer.*; do
     written=$(sed -n 's/^wchar: //p' "/proc/$(cat "$file")/io")

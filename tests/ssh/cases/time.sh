@@ -79,22 +79,14 @@ time_ends_with_an_interrupt() {
   expect_status 130
   expect_err_has '1 not run, 2 stopped'
   expect_err_has '127.0.0.[1,2]: command: stopped by SIGINT; ended by TERM'
-  local file
-  for file in "$dir"/left_behind.*; do
-    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "still runs"
-  done
-  end_left_behind
+  expect_nobody_left_behind
 }
 
 time_kills_after_an_interrupt() {
   stop_with INT "trap '' TERM; sleep 1000; sleep 1000" --host '127.0.0.[1-2]' --kill-after 500ms
   expect_status 130
   expect_err_has '127.0.0.[1,2]: command: stopped by SIGINT; ended by KILL'
-  local file
-  for file in "$dir"/left_behind.*; do
-    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "still runs"
-  done
-  end_left_behind
+  expect_nobody_left_behind
 }
 
 time_ends_at_once_with_a_second_interrupt() {
