@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <random>
 #include <system_error>
@@ -76,6 +77,29 @@ class place {
 
 }  // namespace
 
+// The signals that we act on, from now until the end of this life.
+class heard_signals {
+ public:
+  heard_signals() {
+    for (const int number : not_ignored({SIGINT, SIGTERM, SIGHUP}))
+      ending_[count_++] = weft::notify_signals({number});
+  }
+  heard_signals(const heard_signals&) = delete;
+  heard_signals& operator=(const heard_signals&) = delete;
+  ~heard_signals() {
+    weft::stop_signals(status_);
+    for (unsigned i = 0; i < count_; ++i) weft::stop_signals(ending_[i]);
+  }
+  const weft::recv_chan<int>& status() const { return status_; }
+  // One each; those that are ignored are nil channels.
+  const std::array<weft::recv_chan<int>, 3>& ending() const { return ending_; }
+
+ private:
+  weft::recv_chan<int> status_ = weft::notify_signals({SIGUSR1});
+  std::array<weft::recv_chan<int>, 3> ending_;
+  unsigned count_ = 0;
+};
+
 runner::runner(const settings& asked, const plan& planned)
     : asked_(asked),
       plan_(planned),
@@ -89,7 +113,9 @@ report runner::run() {
   report all;
   for (const planned_host& host : plan_.hosts) all.results.emplace_back().label = host.label;
   {
-    const companion watcher([this](const weft::context& over) { watch(over); });
+    // Before the first host begins: a signal that comes then must not kill us.
+    const heard_signals heard;
+    const companion watcher([&](const weft::context& over) { watch(heard, over); });
     run_hosts(all.results);
     if (asked_.output.json) tell_not_run(all.results);
     if (asked_.output.fold) print_folded();
@@ -135,18 +161,14 @@ weft::recv_chan<std::string> runner::typed_lines(const weft::context& over) {
 }
 
 // Signals, and Enter on the terminal.
-void runner::watch(const weft::context& over) {
-  const auto signals = weft::notify_signals({SIGUSR1});
-  std::vector<weft::recv_chan<int>> ending;
-  for (const int number : not_ignored({SIGINT, SIGTERM, SIGHUP}))
-    ending.push_back(weft::notify_signals({number}));
-  ending.resize(3);  // the rest are nil channels
+void runner::watch(const heard_signals& heard, const weft::context& over) {
   weft::recv_chan<std::string> entered = typed_lines(over);
   const auto end = [this](std::optional<int> number) {
     if (number) on_signal(*number);
   };
+  const auto& ending = heard.ending();
   for (bool go_on = true; go_on;)
-    weft::select(weft::on_recv(signals, [&](const auto&) { printer_.show_status(); }),
+    weft::select(weft::on_recv(heard.status(), [&](const auto&) { printer_.show_status(); }),
                  weft::on_recv(entered,
                                [&](const std::optional<std::string>& line) {
                                  if (line)
@@ -156,9 +178,6 @@ void runner::watch(const weft::context& over) {
                                }),
                  weft::on_recv(ending[0], end), weft::on_recv(ending[1], end),
                  weft::on_recv(ending[2], end), weft::on_done(over, [&] { go_on = false; }));
-  weft::stop_signals(signals);
-  for (const auto& channel : ending)
-    if (channel) weft::stop_signals(channel);
 }
 
 // The first one ends the run in good order, the next one at once.

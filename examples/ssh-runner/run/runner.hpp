@@ -18,6 +18,8 @@
 
 namespace ssh_runner {
 
+class heard_signals;
+
 struct report {
   std::vector<result> results;  // in the order of the plan
   std::string output_error;     // of our own stdout and stderr
@@ -42,7 +44,7 @@ class runner {
   bool wait_to_retry(int attempts);
   host_output make_output(const planned_host& host, std::size_t index);
   void note_end(const result& r);
-  void watch(const weft::context& over);
+  void watch(const heard_signals&, const weft::context& over);
   static weft::recv_chan<std::string> typed_lines(const weft::context& over);
   void on_signal(int number);
   void tell_not_run(const std::vector<result>& results);

@@ -71,6 +71,14 @@ local_scripts_see_no_passwords() {
   expect_out 'web3: geheim better'
 }
 
+# The first thing that the first host does.
+local_interrupted_at_once() {
+  # A background job of a script would ignore SIGINT; so may who runs this.
+  env --default-signal=INT "$ssh_runner" --config none --transport local --host 'web[1-4]' \
+    --script 'kill -INT $PPID; exec sleep 1000' > "$dir/out" 2> "$dir/err" && status=0 || status=$?
+  expect_status 130; expect_err_has 'SIGINT: ending the commands'; expect_err_has 'stopped by SIGINT'
+}
+
 # Who reads our stdout has stopped: the second interrupt does not wait for it.
 local_second_interrupt_with_a_stuck_reader() {
   local pid tries=0 process
