@@ -100,6 +100,9 @@ class attempt {
   [[noreturn]] void fail(const std::string& cause) const {
     throw failure(verdict::not_connected, where(), cause);
   }
+  [[noreturn]] void fail_for_good(const std::string& cause) const {
+    throw failure(verdict::not_connected, where(), cause).for_good();
+  }
   [[noreturn]] void fail_late() const;
   [[noreturn]] void fail_stopped() const;
 

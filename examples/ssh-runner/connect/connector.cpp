@@ -1,10 +1,23 @@
 #include "connect/connector.hpp"
 
+#include <netdb.h>
+
 #include <system_error>
 
 #include "connect/login.hpp"
 
 namespace ssh_runner {
+namespace {
+
+bool is_address(const std::string& text) {
+  try {
+    return weft::socket_address(text, 0).data() != nullptr;
+  } catch (const std::system_error&) {
+    return false;
+  }
+}
+
+}  // namespace
 
 std::unique_ptr<session> connector::connect(const endpoint& to, attempt& a,
                                             const handshake_places& places) {
@@ -46,6 +59,9 @@ std::vector<weft::socket_address> connector::look_up(const endpoint& to, attempt
       return weft::resolve(to.address, std::to_string(to.port), limit);
     });
   } catch (const std::system_error& error) {
+    // The name server has answered: there is none. What else it may be passes.
+    if (error.code() == std::error_code(EAI_NONAME, weft::resolve_category()))
+      a.fail_for_good(error.code().message());
     a.fail(error.code().message());
   }
   std::erase_if(addresses, [&](const weft::socket_address& address) {
@@ -53,7 +69,12 @@ std::vector<weft::socket_address> connector::look_up(const endpoint& to, attempt
     return (to.family == ip_family::v4 && family != AF_INET) ||
            (to.family == ip_family::v6 && family != AF_INET6);
   });
-  if (addresses.empty()) a.fail("it has no address of that kind (-4, -6)");
+  if (addresses.empty()) {
+    const std::string none = "it has no address of that kind (-4, -6)";
+    // A name may have one another time, as when half of the questions had no answer.
+    if (is_address(to.address)) a.fail_for_good(none);
+    a.fail(none);
+  }
   return addresses;
 }
 

@@ -182,7 +182,7 @@ void forwarding::start(open_request&& request) {
   links_.emplace(added.id, std::move(l));
   ++opening_;
   if (rc == SSH_OK) opened(added);
-  if (rc == SSH_ERROR) refuse(added, session_->refusal());
+  if (rc == SSH_ERROR) refuse(added, session_->refusal(), session_->forbids());
 }
 
 // libssh calls nobody back when a channel is open; the call that opens it is to be repeated. It asks
@@ -197,9 +197,10 @@ void forwarding::check_openings() {
       opened(l);
     } else if (refused) {
       const std::string why = session_->refusal();
+      const bool for_good = session_->forbids();
       const int rc = ssh_channel_open_forward(l.channel, l.request.address.c_str(), l.request.port,
                                               "127.0.0.1", 0);
-      if (rc == SSH_ERROR) refuse(l, why);
+      if (rc == SSH_ERROR) refuse(l, why, for_good);
     }
   }
 }
@@ -214,8 +215,8 @@ void forwarding::opened(link& l) {
   l.request.reply.try_send({std::move(theirs), {}});  // it holds one: who asked may have gone
 }
 
-void forwarding::refuse(link& l, std::string why) {
-  l.request.reply.try_send({{}, std::move(why)});
+void forwarding::refuse(link& l, std::string why, bool for_good) {
+  l.request.reply.try_send({{}, std::move(why), for_good});
   drop(l.id);
 }
 

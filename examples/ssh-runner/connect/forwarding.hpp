@@ -23,6 +23,7 @@ namespace ssh_runner {
 struct open_answer {
   weft::file_descriptor socket;
   std::string problem;
+  bool for_good = false;
 };
 struct open_request {
   std::string address;
@@ -65,7 +66,7 @@ class forwarding {
   void start(open_request&& request);
   void check_openings();
   void opened(link& l);
-  void refuse(link& l, std::string why);
+  void refuse(link& l, std::string why, bool for_good);
   void send_out(link& l);
   void pass_on(link& l);
   void drop(std::uint64_t id);

@@ -38,7 +38,9 @@ weft::file_descriptor jump_connection::open(const std::string& address, std::uin
   std::optional<open_answer> answer;
   while (!gone && !answer) a.wait(weft::on_recv(reply, answer), weft::on_recv(ended_, on_end));
   if (gone || !answer) a.fail("the connection to the jump host was lost");
-  if (!answer->problem.empty()) a.fail("the jump host says: " + answer->problem);
+  const std::string no = "the jump host says: " + answer->problem;
+  if (answer->for_good) a.fail_for_good(no);
+  if (!answer->problem.empty()) a.fail(no);
   return std::move(answer->socket);
 }
 
@@ -66,8 +68,10 @@ weft::file_descriptor jump_pool::open(const endpoint& via, const std::string& ad
 std::shared_ptr<jump_pool::entry> jump_pool::find_or_make(const endpoint& via) {
   const std::lock_guard lock(mutex_);
   std::shared_ptr<entry>& known = entries_[&via];
+  // What failed for good is not tried again for each of many hosts: a server may count refused logins.
   const bool over =
-      known && known->ready.closed() && (!known->connection || known->connection->lost());
+      known && known->ready.closed() &&
+      (known->connection ? known->connection->lost() : !known->failed || known->failed->may_pass());
   if (!known || over) {
     known = std::make_shared<entry>();
     making_.go([this, &via, e = known] { make(via, *e); });

@@ -39,7 +39,8 @@ class jump_connection {
 };
 
 // All of them. The first who needs one makes it, in a goroutine of its own: when that one gives up,
-// the others go on waiting for it. One that was lost is made anew by the next who needs it.
+// the others go on waiting for it. One that was lost, or failed in a way that may pass, is made anew by the next
+// who needs it.
 class jump_pool {
  public:
   jump_pool(connector& with, fair_clock& clock, const weft::context& ctx)

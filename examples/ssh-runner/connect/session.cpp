@@ -91,6 +91,12 @@ std::string session::refusal() const {
   return text.empty() ? "it gives no reason" : text;
 }
 
+// What the two sides know will be no more next time.
+void session::give_up(const attempt& a) const {
+  if (mismatch_.find("no match") != std::string::npos) a.fail_for_good(mismatch_);
+  a.fail(error());
+}
+
 int session::connect_further() {
   const mismatch_log log(mismatch_);
   forget_errno();
@@ -135,7 +141,7 @@ session::session(weft::file_descriptor socket, const endpoint& to,
   const int fd = socket.release();
   ssh_options_set(s, SSH_OPTIONS_FD, &fd);
   a.enter(phase::handshake);
-  if (connect_further() == SSH_ERROR) a.fail(error());
+  if (connect_further() == SSH_ERROR) give_up(a);
 }
 
 void session::await_greeting(attempt& a) {
@@ -156,7 +162,7 @@ void session::await_greeting(attempt& a) {
 
 void session::handshake(attempt& a) {
   a.enter(phase::handshake);
-  if (until_done(a, [this] { return connect_further(); }) != SSH_OK) a.fail(error());
+  if (until_done(a, [this] { return connect_further(); }) != SSH_OK) give_up(a);
 }
 
 bool session::wait(attempt& a) {

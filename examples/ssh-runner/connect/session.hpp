@@ -42,6 +42,8 @@ class session {
   // channel that it does not open.
   bool refused() const { return ssh_get_error_code(session_.get()) == SSH_REQUEST_DENIED; }
   std::string refusal() const;
+  // Of a channel: whether it never opens such a one.
+  bool forbids() const { return error().find("error (1)") != std::string::npos; }
   // To be called before libssh reads: what it says of a connection that ends is errno, which no
   // failure has set then.
   static void forget_errno() noexcept;
@@ -53,6 +55,7 @@ class session {
  private:
   bool wait(attempt& a);  // as attempt::wait
   int connect_further();
+  [[noreturn]] void give_up(const attempt& a) const;
 
   session_ptr session_;
   std::string mismatch_;  // of the algorithms

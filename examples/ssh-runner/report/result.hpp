@@ -11,24 +11,24 @@ namespace ssh_runner {
 
 // How far a host has come; where it failed, if it did.
 enum class phase {
-  waiting,    // for its turn
-  resolve,    // its name
-  connect,    // TCP, or a channel of its jump host
+  waiting,  // for its turn
+  resolve,  // its name
+  connect,  // TCP, or a channel of its jump host
   handshake,
   host_key,
   login,
-  start,      // of the command
+  start,  // of the command
   command,
-  signal,     // ended the command
-  time_out,   // of the command
+  signal,    // ended the command
+  time_out,  // of the command
   done
 };
 
 // From good to bad: the worst of all hosts decides the exit status.
 enum class verdict {
   ok,
-  not_run,         // its turn did not come
-  stopped,         // ended because the run was
+  not_run,  // its turn did not come
+  stopped,  // ended because the run was
   command_failed,
   not_connected,
   timed_out,
@@ -48,21 +48,28 @@ class failure : public std::runtime_error {
   failure behind(const std::string& jump_host) const {
     failure f(what_kind, phase::connect,
               "jump host " + jump_host + ": " + std::string(to_string(where)) + ": " + what());
-    f.refused_ = refused_ || where >= phase::login;
+    f.final_ = final_ || where >= phase::login;
+    return f;
+  }
+  // The same where it would end so again.
+  failure for_good() const {
+    failure f = *this;
+    f.final_ = true;
     return f;
   }
 
-  // Whether trying again may help: not when the other side has said no.
+  // Whether trying again may help: not when the other side has said no, nor for good. Whatever is in doubt
+  // may pass.
   bool may_pass() const {
     return (what_kind == verdict::not_connected || what_kind == verdict::timed_out) &&
-           where < phase::login && !refused_;
+           where < phase::login && !final_;
   }
 
   verdict what_kind;
   phase where;
 
  private:
-  bool refused_ = false;  // by a jump host
+  bool final_ = false;
 };
 
 struct result {

@@ -143,6 +143,31 @@ time_tries_again_to_connect() {
   [ "$(wc -l < "$dir/began")" -eq 2 ] || fail "not once each: $(cat "$dir/began")"
 }
 
+# What would end so again ends at once.
+time_tries_again_what_may_pass_only() {
+  local again=(--retries 2 --retry-delay 10ms) before
+  start_fake closing
+  run_fake "${again[@]}"
+  expect_status 3; expect_err_has '127.0.0.1: handshake: '; expect_err_has '(attempt 3)'
+  start_fake narrow
+  run_fake --key "$dir/client_key" --ciphers aes128-ctr "${again[@]}"
+  expect_status 3; expect_err_has '127.0.0.1: handshake: kex error : no match'; expect_err_lacks attempt
+  run_in -6 --host 127.0.0.1 "${again[@]}" --script true
+  expect_status 3; expect_err_has 'resolve: it has no address of that kind'; expect_err_lacks attempt
+  run_in --host "127.0.0.1:$refused_port" --jump "$sshd_user@127.0.0.8:$sshd_port" "${again[@]}" --script true
+  expect_status 3; expect_err_has 'the jump host says: Connection refused (attempt 3)'
+  start_second_sshd 'AllowTcpForwarding no' 127.0.0.1
+  known_hosts=$dir/known_second run_in --host 127.0.0.2 --jump "$sshd_user@127.0.0.1:$second_port" "${again[@]}" \
+    --script true
+  expect_status 3; expect_err_has '127.0.0.2: connect: the jump host says: '; expect_err_lacks attempt
+  # A jump host that refuses the login is not asked again for each host either.
+  before=$(connections_to_the_eighth)
+  run_in --host '127.0.0.[1-5]' --sync --jump "nobody@127.0.0.8:$sshd_port" --script true
+  expect_status 3; expect_err_has '127.0.0.[1-5]: connect: jump host 127.0.0.8: login: refused'
+  [ "$(connections_to_the_eighth)" -eq $((before + 1)) ] || fail "not one connection"
+}
+connections_to_the_eighth() { grep -c '^Connection from .* on 127.0.0.8 port' "$dir/sshd.log"; }
+
 # The process is stopped for longer than the time to connect, as a busy machine may do it for a while.
 # After that it is the server's turn again, which has said nothing yet, and has the rest of the time.
 time_to_connect_without_the_cpu() {

@@ -28,20 +28,57 @@ vanish_before_the_connection() {
   expect_status 4; expect_err_has '127.0.0.1: connect: jump host 10.77.0.2: '
 }
 
+# Makes of $dir/resolving the program where names are looked up by these files.
+resolving_by() {  # RESOLV_CONF NSSWITCH_CONF
+  unshare -m true 2> /dev/null && [ -e /etc/resolv.conf ] && [ -e /etc/nsswitch.conf ] ||
+    { skip 'no mount namespace, resolv.conf or nsswitch.conf'; return 1; }
+  printf '%s\n' "$1" > "$dir/resolv.conf"
+  printf '%s\n' "$2" > "$dir/nsswitch.conf"
+  cat > "$dir/resolving" << END
+#!/bin/sh
+exec unshare -m sh -c 'mount --bind $dir/resolv.conf /etc/resolv.conf &&
+  mount --bind $dir/nsswitch.conf /etc/nsswitch.conf && exec "\$@"' - $ssh_runner "\$@"
+END
+  chmod +x "$dir/resolving"
+}
+
 # The name server does not answer.
 vanish_while_resolving() {
-  unshare -m true 2> /dev/null && [ -e /etc/resolv.conf ] ||
-    { skip 'no mount namespace, or no resolv.conf'; return 0; }
-  echo 'nameserver 10.77.0.2' > "$dir/resolv.conf"
-  local config
+  resolving_by $'nameserver 10.77.0.2\noptions timeout:30 attempts:5' 'hosts: files dns' || return 0
+  local config pid
   impatient_with some-host.invalid 1
-  way_in
-  status=0
-  HOME=$dir unshare -m sh -c 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"' - "$dir/resolv.conf" \
-    "$ssh_runner" "${way[@]}" --host some-host.invalid,127.0.0.1 --script 'echo hello' \
-    > "$dir/out" 2> "$dir/err" || status=$?
+  ssh_runner=$dir/resolving run_in --host some-host.invalid,127.0.0.1 --script 'echo hello'
   expect_status 4; expect_out '127.0.0.1: hello'
   expect_err_has 'some-host.invalid: resolve: time-out after 1 s'; expect_err_has 'the name server does not answer'
+  # The other host, between two of that kind, has ended while these have minutes left and stand where they stood.
+  impatient_with '*.invalid' 1800
+  way_in
+  # A background job of a script would ignore SIGINT.
+  HOME=$dir env --default-signal=INT "$dir/resolving" "${way[@]}" --json --script 'echo hello' \
+    --host some-host.invalid,127.0.0.1,another-host.invalid > "$dir/out" 2> "$dir/err" &
+  pid=$!
+  background+=("$pid")
+  await "$dir/out" '"address":"127.0.0.1","port":'"$sshd_port"',"outcome":"ok"' $pid ||
+    fail "the other host waits for the name server"
+  kill -USR1 $pid
+  await "$dir/err" 'ssh-runner:   resolve: another-host.invalid,some-host.invalid (for up to' $pid ||
+    fail "they are looked up no more"
+  kill -INT $pid
+  status=0
+  wait $pid || status=$?
+  expect_status 130
+  [ "$(tail -n 2 "$dir/out" | grep -c '"host":"[a-z-]*.invalid".*"outcome":"stopped","phase":"resolve"')" -eq 2 ] ||
+    fail "not both as the last ones"
+}
+
+# A name server that is not there may come back; that there is no such name is an answer.
+vanish_while_resolving_for_now_and_for_good() {
+  resolving_by 'nameserver 127.0.0.1' 'hosts: files dns' || return 0
+  ssh_runner=$dir/resolving run_in --retries 2 --retry-delay 10ms --host some-host.invalid --script true
+  expect_status 3; expect_err_has 'some-host.invalid: resolve: '; expect_err_has '(attempt 3)'
+  resolving_by 'nameserver 127.0.0.1' 'hosts: files' || return 0
+  ssh_runner=$dir/resolving run_in --retries 2 --retry-delay 10ms --host some-host.invalid --script true
+  expect_status 3; expect_err_has 'some-host.invalid: resolve: '; expect_err_lacks attempt
 }
 
 vanish_without_a_way_there() {
