@@ -134,8 +134,8 @@ std::vector<agent::identity> usable_identities(const std::vector<agent::identity
   return named;
 }
 
-agent_relay::agent_relay(const agent& real, const std::vector<agent::identity>& keys, attempt& a) {
-  std::tie(ctx_, cancel_) = weft::with_timeout(a.ctx(), a.left());
+agent_relay::agent_relay(const agent& real, const std::vector<agent::identity>& keys, attempt& a)
+    : limit_(a.clock(), a.left(), a.ctx()) {
   std::tie(ours_, theirs_) = weft::unix_stream::pair();
   serving_ = weft::spawn([this, &real, list = identities_message(keys)] {
     try {
@@ -145,11 +145,11 @@ agent_relay::agent_relay(const agent& real, const std::vector<agent::identity>& 
           answer = list;
         } else if (request->front() == sign_request) {
           try {
-            answer = real.ask(*request, ctx_);
+            answer = real.ask(*request, limit_.ctx());
             if (answer.front() == failure_answer) problem_ = "the agent refuses to sign";
           } catch (const std::system_error& error) {
-            problem_ = error.code() == std::errc::timed_out ? "the agent does not sign in time"
-                                                            : error.code().message();
+            problem_ = error.code().message();
+            late_ = limit_.late();
           }
         }
         ours_.write(with_length(answer));
@@ -162,7 +162,7 @@ agent_relay::agent_relay(const agent& real, const std::vector<agent::identity>& 
 
 agent_relay::~agent_relay() {
   const weft::exit_guard finish;
-  cancel_();
+  limit_.cancel();
   ours_.close();
   serving_.wait();
 }

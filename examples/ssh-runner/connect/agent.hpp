@@ -20,7 +20,7 @@ class agent {
   explicit agent(std::string path) : path_(std::move(path)) {}
 
   struct identity {
-    std::string blob;     // the public key as the agent knows it
+    std::string blob;  // the public key as the agent knows it
     std::string comment;
   };
   // Asked for once, by the first who needs it. Empty if there is no agent, or it does not answer:
@@ -58,11 +58,13 @@ class agent_relay {
   int release_socket() { return theirs_.release(); }  // libssh closes it
   // Why it could not sign; empty: it could, or nobody asked. Only while libssh is not asking.
   const std::string& problem() const { return problem_; }
+  // Whether the attempt's time was over before there was a signature. As problem().
+  bool late() const { return late_; }
 
  private:
   std::string problem_;
-  weft::context ctx_;
-  weft::cancel_function cancel_;
+  bool late_ = false;
+  fair_timeout limit_;
   weft::unix_stream ours_, theirs_;
   weft::join_handle<void> serving_;
 };

@@ -14,8 +14,9 @@ void attempt::leave_handshake() {
   held_ = nullptr;
 }
 
-void attempt::fail_late() const {
-  throw failure(verdict::timed_out, where(), "time-out after " + in_seconds(limit_));
+void attempt::fail_late(const std::string& since) const {
+  throw failure(verdict::timed_out, where(),
+                "time-out after " + in_seconds(limit_) + (since.empty() ? "" : ": " + since));
 }
 
 void attempt::fail_stopped() const { throw failure(verdict::stopped, where(), "stopped"); }

@@ -38,6 +38,7 @@ class attempt {
   void enter(phase p) { at_.store(p, std::memory_order_relaxed); }  // for display only
   phase where() const { return at_.load(std::memory_order_relaxed); }
   const weft::context& ctx() const { return ctx_; }
+  fair_clock& clock() const { return clock_; }
   std::chrono::nanoseconds left() const { return left_; }
 
   // Waits for one of the cases, which must be about the other side. False: none was ready yet, and it is
@@ -103,7 +104,7 @@ class attempt {
   [[noreturn]] void fail_for_good(const std::string& cause) const {
     throw failure(verdict::not_connected, where(), cause).for_good();
   }
-  [[noreturn]] void fail_late() const;
+  [[noreturn]] void fail_late(const std::string& since = {}) const;
   [[noreturn]] void fail_stopped() const;
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <tuple>
 
 namespace ssh_runner {
 namespace {
@@ -60,6 +61,25 @@ void fair_clock::tick() {
     else
       weft::select(weft::on_recv(wanted_), weft::on_recv(over_, on_over));
   }
+}
+
+fair_timeout::fair_timeout(fair_clock& clock, nanoseconds limit, const weft::context& parent) {
+  std::tie(ctx_, cancel_) = weft::with_cancel(parent);
+  waiting_.go([this, &clock, end = clock.now() + limit] {
+    bool over = false;
+    for (auto left = end - clock.now(); left.count() > 0 && !over; left = end - clock.now())
+      weft::select(weft::on_timeout(std::max(left, nanoseconds(milliseconds(1)))),
+                   weft::on_done(ctx_, [&] { over = true; }));
+    if (over) return;
+    late_ = true;
+    cancel_();
+  });
+}
+
+void fair_timeout::cancel() {
+  const weft::exit_guard finish;
+  cancel_();
+  waiting_.wait();
 }
 
 }  // namespace ssh_runner

@@ -1,6 +1,7 @@
 // Time for others to answer in: it stands still while this machine has none for us.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <weft/weft.hpp>
 
@@ -44,6 +45,25 @@ class fair_clock {
   std::chrono::nanoseconds not_counted_{};
   weft::chan<void> wanted_{1}, over_;
   weft::join_handle<void> ticking_;
+};
+
+// A context that is done when so much time has passed by the clock, which is in use.
+class fair_timeout {
+ public:
+  fair_timeout(fair_clock& clock, std::chrono::nanoseconds limit, const weft::context& parent);
+  fair_timeout(const fair_timeout&) = delete;
+  fair_timeout& operator=(const fair_timeout&) = delete;
+  ~fair_timeout() { cancel(); }
+
+  const weft::context& ctx() const { return ctx_; }
+  bool late() const { return late_; }
+  void cancel();  // waits for the end of its goroutine
+
+ private:
+  weft::context ctx_;
+  weft::cancel_function cancel_;
+  std::atomic<bool> late_{false};
+  weft::wait_group waiting_;
 };
 
 }  // namespace ssh_runner

@@ -105,9 +105,12 @@ bool login::try_agent() {
   agent_relay relay(agent_, keys, attempt_);
   ssh_set_agent_socket(session_.get(), relay.release_socket());
   const auto step = [&] {
-    return attempt_.limited([&](const weft::wait_limit&) {
+    const int rc = attempt_.limited([&](const weft::wait_limit&) {
       return weft::blocking([&] { return ssh_userauth_agent(session_.get(), nullptr); });
     });
+    if (relay.late()) attempt_.fail_late("the agent does not sign");
+    if (attempt_.ctx().err() != weft::context_error::none) attempt_.fail_stopped();
+    return rc;
   };
   const int rc = session_.until_done(attempt_, step, SSH_AUTH_AGAIN);
   agent_problem_ = relay.problem();

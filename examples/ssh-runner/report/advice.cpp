@@ -104,6 +104,9 @@ std::string advice_for(const result& r) {
                   : "is it an SSH server, and on that port (--port)?";
     case phase::host_key: return for_host_key(r);
     case phase::login:
+      if (late && says(r, "agent "))
+        return "does it wait for somebody to confirm, or for a device to be touched? Is it alive "
+               "(`ssh-add -T` a public key)?";
       return late
                  ? "the server does not decide: does it wait for a service of its own, such as DNS "
                    "or a directory of users?"

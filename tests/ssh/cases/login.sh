@@ -224,6 +224,74 @@ login_with_an_agent_that_will_not_sign() {
   unset SSH_AUTH_SOCK
 }
 
+# It gives its keys, and when it shall sign it waits for somebody's consent: for $dir/consent.
+start_agent_that_hangs_while_signing() {
+  rm -f "$dir/consent"
+  printf '#!/bin/sh\necho $$ > "%s/left_behind.asking"\nuntil [ -e "%s/consent" ]; do sleep 0.05; done\n' \
+    "$dir" "$dir" > "$dir/asking"
+  chmod +x "$dir/asking"
+  SSH_ASKPASS=$dir/asking DISPLAY=: start_agent
+  ssh-add -q -D 2> /dev/null
+  ssh-add -q -c "$dir/client_key" 2> /dev/null
+}
+
+login_with_an_agent_that_hangs_while_signing() {
+  local config pid
+  start_agent_that_hangs_while_signing
+  impatient_with 127.0.0.1 2
+  run --user "$sshd_user" --port "$sshd_port" --known-hosts "$dir/known_hosts" --config "$config" --hosts-file - \
+    --script 'echo hello' <<< $'127.0.0.1\n127.0.0.2 key='"$dir/client_key"
+  [ -s "$dir/left_behind.asking" ] || fail "the agent was not asked to sign"
+  end_left_behind
+  expect_status 4; expect_out '127.0.0.2: hello'
+  expect_err_has '127.0.0.1: login: time-out after 2 s: the agent does not sign'
+  expect_err_has 'does it wait for somebody'
+  # Forty of that kind have minutes left when the host between them, which has a key of its own, has ended;
+  # and an interrupt ends them.
+  start_agent_that_hangs_while_signing
+  start_fake narrow
+  cat "$dir/known_fake" "$dir/known_hosts" > "$dir/known_both"
+  impatient_with 127.0.0.1 1800
+  printf '%s\n' "u[01-20]@127.0.0.1:$fake_port" "$sshd_user@127.0.0.2:$sshd_port key=$dir/client_key" \
+    "u[21-40]@127.0.0.1:$fake_port" > "$dir/hosts"
+  # A background job of a script would ignore SIGINT.
+  HOME=$dir env --default-signal=INT "$ssh_runner" --known-hosts "$dir/known_both" --config "$config" --json \
+    --hosts-file "$dir/hosts" --script 'echo hello' > "$dir/out" 2> "$dir/err" &
+  pid=$!
+  background+=("$pid")
+  await "$dir/out" '"address":"127.0.0.2","port":'"$sshd_port"',"outcome":"ok"' $pid ||
+    fail "the other host waits for the agent"
+  [ "$(wc -l < "$dir/out")" -eq 2 ] || fail "not the first one"
+  kill -INT $pid
+  status=0
+  wait $pid || status=$?
+  end_left_behind
+  expect_status 130; expect_err_has '1 ok, 40 stopped'
+  unset SSH_AUTH_SOCK
+}
+
+# While it waits we are stopped for longer than the time to connect; then it has the rest of that.
+login_with_an_agent_without_the_cpu() {
+  local pid
+  start_agent_that_hangs_while_signing
+  HOME=$dir "$ssh_runner" --user "$sshd_user" --port "$sshd_port" --known-hosts "$dir/known_hosts" --config none \
+    --host 127.0.0.1 --connect-timeout 4s --script 'echo hello' > "$dir/out" 2> "$dir/err" &
+  pid=$!
+  until [ -s "$dir/left_behind.asking" ]; do
+    kill -0 $pid 2> /dev/null || fail "the agent is not asked"
+    sleep 0.02
+  done
+  kill -STOP $pid
+  sleep 5
+  kill -CONT $pid
+  sleep 0.5  # for one that has counted all that to give up
+  : > "$dir/consent"
+  status=0; wait $pid || status=$?
+  expect_status 0; expect_out '127.0.0.1: hello'
+  rm "$dir/left_behind.asking"
+  unset SSH_AUTH_SOCK
+}
+
 login_with_a_key_from_the_environment() {
   SSH_RUNNER_KEY=$(cat "$dir/client_key") run_without_key --host 127.0.0.1 --script 'echo hello'
   expect_status 0
