@@ -1,10 +1,14 @@
 // ssh-runner: runs a script on many hosts at once. See README.md.
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
+#include <sstream>
+#include <string>
+#include <system_error>
 #include <weft/weft.hpp>
 
 #include "plan/describe.hpp"
@@ -13,6 +17,7 @@
 #include "report/failed_file.hpp"
 #include "report/summary.hpp"
 #include "run/runner.hpp"
+#include "run/stopper.hpp"
 #include "settings/command_line.hpp"
 #include "settings/secrets.hpp"
 
@@ -36,6 +41,16 @@ int status_of(const report& all, const settings& asked) {
   return std::max(exit_status(all.results), all.timed_out ? 4 : 0);
 }
 
+// To stderr. Somebody has to read that; when we were told to leave, whoever does not do it now is not waited for.
+void say_in_the_end(const std::string& text) {
+  const auto [ctx, leave] = weft::with_cancel(weft::background());
+  if (told_to_leave()) leave();
+  try {
+    weft::file_descriptor::duplicate(STDERR_FILENO).write(text, ctx);
+  } catch (const std::system_error&) {  // there is no other place to say it
+  }
+}
+
 int checked_main(int argc, char** argv) {
   std::optional<settings> asked = read_command_line(argc, argv);
   if (!asked) return 0;
@@ -57,9 +72,11 @@ int checked_main(int argc, char** argv) {
   // libssh's deepest call takes 22 KiB of stack here; there is room for other builds of it.
   const report all =
       weft::run({.stack_size = 256 << 10}, [&] { return runner(*asked, planned).run(); });
-  print_summary(std::cerr, all.results, weft::clock::now() - begin, asked->output.quiet);
+  std::ostringstream words;
+  print_summary(words, all.results, weft::clock::now() - begin, asked->output.quiet);
   if (!all.output_error.empty())
-    std::cerr << "ssh-runner: some output is lost: " << all.output_error << '\n';
+    words << "ssh-runner: some output is lost: " << all.output_error << '\n';
+  say_in_the_end(words.str());
   if (!asked->ending.failed_file.empty())
     write_failed_file(asked->ending.failed_file, planned, all.results);
   return status_of(all, *asked);

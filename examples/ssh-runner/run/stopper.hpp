@@ -27,7 +27,7 @@ class stopper {
   const weft::context& hard() const { return hard_; }
 
   void stop(verdict of_hosts, const std::string& why);  // the first reason counts
-  void stop_now() { cancel_hard_(); }
+  void stop_now();
 
   bool stopping() const { return soft_.err() != weft::context_error::none; }
   // Once it is stopping.
@@ -38,5 +38,9 @@ class stopper {
   weft::context hard_, soft_;
   weft::cancel_function cancel_hard_, cancel_soft_;
 };
+
+// Whether this process was told to leave at once, by a second signal: nobody who does not read is waited for
+// any more.
+bool told_to_leave();
 
 }  // namespace ssh_runner

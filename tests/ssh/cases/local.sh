@@ -107,6 +107,65 @@ local_second_interrupt_with_a_stuck_reader() {
   expect_status 130; expect_err_has 'some output is lost: stdout: nobody reads it'
 }
 
+# The same where it is stderr that nobody reads, or a terminal that Ctrl-S has stopped; what it leaves behind is
+# complete.
+expect_second_interrupt_to_end() {  # PROCESS
+  local tries=0 process
+  until [ -s "$dir/begun" ]; do
+    kill -0 "$1" 2> /dev/null || fail "the command does not begin"
+    sleep 0.02
+  done
+  process=$(cat "$dir/begun")
+  kill -INT "$1"
+  while grep -qs '^State:[[:space:]][^Z]' "/proc/$process/status"; do
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 1200 ] || fail "the command still runs"
+  done
+  kill -INT "$1"
+  tries=0
+  while grep -qs '^State:[[:space:]][^Z]' "/proc/$1/status"; do
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 600 ] || fail "it waits for the reader"
+  done
+}
+local_second_interrupt_with_a_stuck_stderr() {
+  local pid
+  mkfifo "$dir/stuck_err"
+  exec 8<> "$dir/stuck_err"
+  rm -f "$dir/begun"
+  # A background job of a script would ignore SIGINT. What is written first is more than two pipes hold.
+  HOME=$dir env --default-signal=INT "$ssh_runner" --config none --transport local --host web1 \
+    --failed-file "$dir/stuck_failed" \
+    --script "yes | head -c 150000 >&2; echo \$\$ > '$dir/begun'; exec sleep 1000" > "$dir/out" 2> "$dir/stuck_err" &
+  pid=$!
+  background+=("$pid")
+  expect_second_interrupt_to_end "$pid"
+  status=0
+  wait "$pid" || status=$?
+  exec 8>&-
+  expect_status 130
+  grep -q '@web1:22 ' "$dir/stuck_failed" || fail "no failed file"
+}
+local_second_interrupt_on_a_stopped_terminal() {
+  command -v script > /dev/null && command -v perl > /dev/null || { skip 'no script(1) or no perl here'; return 0; }
+  rm -f "$dir/begun" "$dir/runner"
+  cat > "$dir/on_terminal.sh" << END
+perl -MPOSIX -e 'POSIX::tcflow(2, POSIX::TCOOFF)'
+echo \$\$ > $dir/runner
+exec $ssh_runner --config none --transport local --host web1 --script 'echo \$\$ > $dir/begun; exec sleep 1000'
+END
+  HOME=$dir env --default-signal=INT script -qefc "sh $dir/on_terminal.sh 2> /dev/tty > $dir/out" "$dir/terminal" \
+    < /dev/null > /dev/null &
+  typist=$!
+  background+=("$typist")
+  until [ -s "$dir/runner" ]; do
+    kill -0 "$typist" 2> /dev/null || fail "the program does not begin"
+    sleep 0.02
+  done
+  expect_second_interrupt_to_end "$(cat "$dir/runner")"
+  status=0
+  wait "$typist" || status=$?
+  expect_status 130
+}
+
 local_time_out() {
   run_here --host web1 --command-timeout 500ms --script 'sleep 1000 & sleep 1000'
   expect_status 4; expect_err_has 'web1: time-out: the command took more than 0.5 s; ended by TERM'

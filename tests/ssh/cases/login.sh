@@ -235,6 +235,13 @@ start_agent_that_hangs_while_signing() {
   ssh-add -q -c "$dir/client_key" 2> /dev/null
 }
 
+# First the agent: it would ask again for the next who waits.
+end_agent() {
+  kill -KILL "$agent_pid"
+  unset SSH_AUTH_SOCK
+  end_left_behind
+}
+
 login_with_an_agent_that_hangs_while_signing() {
   local config pid
   start_agent_that_hangs_while_signing
@@ -242,7 +249,7 @@ login_with_an_agent_that_hangs_while_signing() {
   run --user "$sshd_user" --port "$sshd_port" --known-hosts "$dir/known_hosts" --config "$config" --hosts-file - \
     --script 'echo hello' <<< $'127.0.0.1\n127.0.0.2 key='"$dir/client_key"
   [ -s "$dir/left_behind.asking" ] || fail "the agent was not asked to sign"
-  end_left_behind
+  end_agent
   expect_status 4; expect_out '127.0.0.2: hello'
   expect_err_has '127.0.0.1: login: time-out after 2 s: the agent does not sign'
   expect_err_has 'does it wait for somebody'
@@ -265,9 +272,8 @@ login_with_an_agent_that_hangs_while_signing() {
   kill -INT $pid
   status=0
   wait $pid || status=$?
-  end_left_behind
+  end_agent
   expect_status 130; expect_err_has '1 ok, 40 stopped'
-  unset SSH_AUTH_SOCK
 }
 
 # While it waits we are stopped for longer than the time to connect; then it has the rest of that.
@@ -289,7 +295,7 @@ login_with_an_agent_without_the_cpu() {
   status=0; wait $pid || status=$?
   expect_status 0; expect_out '127.0.0.1: hello'
   rm "$dir/left_behind.asking"
-  unset SSH_AUTH_SOCK
+  end_agent
 }
 
 login_with_a_key_from_the_environment() {
