@@ -47,10 +47,10 @@ seq 1 300 | sed "s|.*|for i in 1 2 3 4 5; do echo &; done|" >"$scratch/many"
 
 expect "a time-out ends a job and what it started" 1 "before" \
   "parallel: job 1: signal 15 (TERM), limit reached: echo before; sleep 1000 & wait" -- \
-  --timeout 0.3 <<<'echo before; sleep 1000 & wait'
+  --timeout 2 <<<'echo before; sleep 1000 & wait'
 expect "a job that ignores SIGTERM gets SIGKILL" 1 "" \
   "parallel: job 1: signal 9 (KILL), limit reached: trap '' TERM; sleep 1000; sleep 1000" -- \
-  --timeout 0.1 --grace 0.1 <<<"trap '' TERM; sleep 1000; sleep 1000"
+  --timeout 2 --grace 0.1 <<<"trap '' TERM; sleep 1000; sleep 1000"
 expect "so many failures" 101 "" "$(seq 1 150 | sed 's/.*/parallel: job &: exit code 1: false/')" -- \
   -j 1 < <(yes false | head -150)
 
@@ -59,7 +59,7 @@ mkfifo "$scratch/started"
 printf '%s\n' "trap 'echo put away; exit 1' TERM; echo >'$scratch/started'; while :; do sleep 0.02; done" \
   'echo never' >"$scratch/commands"
 status=0
-"$program" -j 1 <"$scratch/commands" >"$scratch/out" 2>"$scratch/err" &
+"$program" -j 1 --grace 60 <"$scratch/commands" >"$scratch/out" 2>"$scratch/err" &
 pid=$!
 read -r _ <"$scratch/started"
 # A shell's background jobs ignore SIGINT at first; the program asks for it all the same.

@@ -53,7 +53,8 @@ void move_to_another_thread() {
     });
     weft::yield();
     moved = thread_number() != before;
-    keeps_thread.wait();
+    // Not by wait(): whose end wakes us goes on with us on its own thread, the one that we have left.
+    while (!keeps_thread.done()) weft::yield();
   }
 }
 

@@ -56,7 +56,11 @@ dir=$(mktemp -d)
 background=()  # processes to end with this script
 in_background() { background+=("$1"); disown "$1"; }
 cleanup() {
-  [ ${#background[@]} -eq 0 ] || kill -KILL "${background[@]}" 2> /dev/null
+  local process
+  # One that has ended is ours no more, and its number may be another's.
+  for process in "${background[@]}"; do
+    ! grep -qs "^PPid:[[:space:]]*$$\$" "/proc/$process/status" || kill -KILL "$process" 2> /dev/null
+  done
   end_left_behind
   stop_sshd
   rm -rf "$dir"
@@ -188,8 +192,8 @@ start_second_sshd() {  # LINES ADDRESS [COMMAND...]
 }
 
 # A script that leaves its process id and that of a child, and waits.
-waits_with_child() {
-  echo "sleep 1000 & echo \$! > '$dir/left_behind.child'; echo \$\$ > '$dir/left_behind.shell'; ${1:-} wait; sleep 1000"
+waits_with_child() {  # [TRAP]
+  echo "${1:-} sleep 1000 & echo \$! > '$dir/left_behind.child'; echo \$\$ > '$dir/left_behind.shell'; wait; sleep 1000"
 }
 expect_gone() {
   local file

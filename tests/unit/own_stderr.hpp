@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -43,15 +44,17 @@ class own_stderr {
     return n;
   }
 
-  // Blocks the thread until a line with this text has come.
-  void wait_for(std::string_view text) {
-    std::string line;
+  // Blocks the thread until a line with this text has come. Gives the lines up to that one.
+  std::string wait_for(std::string_view text) {
+    std::string lines;
+    std::size_t begin = 0;
     for (char c = 0; read(ends_[0], &c, 1) == 1;) {
-      line += c;
+      lines += c;
       if (c != '\n') continue;
-      if (line.find(text) != std::string::npos) return;
-      line.clear();
+      if (lines.find(text, begin) != std::string::npos) break;
+      begin = lines.size();
     }
+    return lines;
   }
 
  private:

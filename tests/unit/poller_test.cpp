@@ -48,6 +48,9 @@ using weft_test::until_parked;
 
 namespace {
 
+// To find nothing there before that is over, so that a wait begins.
+constexpr auto long_enough = 50ms;
+
 // A registration as the kernel has it.
 struct registration {
   int fd = -1;
@@ -69,9 +72,7 @@ std::vector<registration> registrations_of(int fd) {
   return all;
 }
 
-epoll_poller& this_poller() {
-  return weft::detail::poller_of(weft::detail::current_core());
-}
+epoll_poller& this_poller() { return weft::detail::poller_of(weft::detail::current_core()); }
 
 // Connected over loopback.
 struct tcp_pair {
@@ -130,7 +131,7 @@ TEST_CASE("what is owned is registered once, for both directions, edge-triggered
     CHECK(registrations_of(fd).empty());
     CHECK(failure([&] { read_some(s.a, 0ms); }) == std::errc::timed_out);
     CHECK(registrations_of(fd).empty());  // it has not had to wait
-    CHECK(failure([&] { read_some(s.a, 1ms); }) == std::errc::timed_out);
+    CHECK(failure([&] { read_some(s.a, long_enough); }) == std::errc::timed_out);
     auto once = registrations_of(fd);
     REQUIRE(once.size() == 1);
     CHECK((once[0].events & EPOLLET) != 0);
@@ -183,7 +184,7 @@ static int waits_without_calls() {
     };
     // Registered by a wait each, whoever would have come first.
     for (weft::file_descriptor* d : {&tcp.a, &tcp.b, &there.reader, &back.reader}) {
-      if (failure([&] { read_some(*d, 1ms); }) != std::errc::timed_out) return;
+      if (failure([&] { read_some(*d, long_enough); }) != std::errc::timed_out) return;
     }
     weft_test::refuse(SYS_epoll_ctl, EPERM);
     weft_test::refuse(SYS_poll, EPERM);
@@ -205,7 +206,8 @@ TEST_CASE("an event between the attempt and the wait is not missed", "[poller]")
   // One worker and no wait in between: nobody else polls.
   weft::run({.workers = 1}, [] {
     auto ends = weft::pipe();
-    CHECK(failure([&] { read_some(ends.reader, 1ms); }) == std::errc::timed_out);  // registers
+    CHECK(failure([&] { read_some(ends.reader, long_enough); }) ==
+          std::errc::timed_out);  // registers
     std::byte one[1];
     {
       descriptor_use use(ends.reader, "test");
@@ -240,7 +242,8 @@ TEST_CASE("an event between the attempt and the wait is not missed", "[poller]")
 TEST_CASE("a level wait on what is registered sees what came before it", "[poller]") {
   weft::run({.workers = 1}, [] {
     auto ends = weft::pipe();
-    CHECK(failure([&] { read_some(ends.reader, 1ms); }) == std::errc::timed_out);  // registers
+    CHECK(failure([&] { read_some(ends.reader, long_enough); }) ==
+          std::errc::timed_out);  // registers
     ends.writer.write("x");
     this_poller().poll(INT64_MIN);  // the edge is over
     weft::detail::waiter who;

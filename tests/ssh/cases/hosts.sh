@@ -21,18 +21,22 @@ hosts_two_at_a_time() {
 }
 
 # As the server sees it, which lets nobody in before more are through with the handshake than may be.
+# The place of who has no answer for a second is given to another: a sanitizer makes them wait so long, and
+# a busy machine may do it for a while, but not three times.
 hosts_shake_hands_so_many_at_a_time() {
-  local workers=${WEFT_WORKERS:-2} bound most
+  local workers=${WEFT_WORKERS:-2} bound most tries
   [ "$workers" -le 2 ] || workers=2  # or there would have to be many hosts
   bound=$((16 * workers))
-  start_fake "crowded:$bound"
-  WEFT_WORKERS=$workers run --port "$fake_port" --known-hosts "$dir/known_fake" --config none \
-    --key "$dir/client_key" --host 'u[01-80]@127.0.0.1' -- hello
-  expect_status 0; expect_err_has '80 ok'
-  most=$(tail -n 1 "$dir/fake_port")
-  [ "$most" -gt 1 ] || fail "one after the other"
-  # Under a sanitizer an answer may take so long that its place is given to another.
-  [ "$most" -le "$bound" ] || [ "$divisor" -gt 1 ] || fail "$most at a time"
+  for tries in 1 2 3; do
+    start_fake "crowded:$bound"
+    WEFT_WORKERS=$workers run --port "$fake_port" --known-hosts "$dir/known_fake" --config none \
+      --key "$dir/client_key" --host 'u[01-80]@127.0.0.1' -- hello
+    expect_status 0; expect_err_has '80 ok'
+    most=$(tail -n 1 "$dir/fake_port")
+    [ "$most" -gt 1 ] || fail "one after the other"
+    [ "$most" -gt "$bound" ] && [ "$divisor" -eq 1 ] || return 0
+  done
+  fail "$most at a time"
 }
 
 hosts_from_a_file_and_options() {

@@ -167,9 +167,9 @@ END
 }
 
 local_time_out() {
-  run_here --host web1 --command-timeout 500ms --script 'sleep 1000 & sleep 1000'
-  expect_status 4; expect_err_has 'web1: time-out: the command took more than 0.5 s; ended by TERM'
-  run_here --host web1 --command-timeout 500ms --kill-after 200ms \
+  run_here --host web1 --command-timeout 5s --script 'sleep 1000 & sleep 1000'
+  expect_status 4; expect_err_has 'web1: time-out: the command took more than 5 s; ended by TERM'
+  run_here --host web1 --command-timeout 5s --kill-after 200ms \
     --script 'trap "" TERM; sleep 1000; sleep 1000'
   expect_status 4; expect_err_has 'ended by KILL'
 }
