@@ -17,7 +17,6 @@ namespace {
 constexpr std::size_t stack_bytes = 256 << 10;
 constexpr std::size_t guard_bytes = 4096;
 constexpr unsigned most_idle_hours = 6;
-constexpr std::int64_t hour = 3'600'000'000'000;  // in nanoseconds
 
 // The compiler may not keep this: it differs from thread to thread of the model.
 [[gnu::noipa]] void** exception_globals() {
@@ -215,9 +214,9 @@ unsigned engine::choose(unsigned n) {
 }
 
 // Who goes on, of n > 1. Where the state is a known one nothing new can come.
-unsigned engine::pick_option(unsigned n) {
+unsigned engine::pick_option(unsigned n, bool goes_on) {
   if (depth_ == choices_.size()) {
-    if (limits_.reduce && is_known(state_hash())) {
+    if (limits_.reduce && is_known(state_hash(goes_on))) {
       was_cut_ = true;
       return n;
     }
@@ -229,10 +228,11 @@ unsigned engine::pick_option(unsigned n) {
 }
 
 // What decides everything that can follow: what each thread has done and seen, what is still in
-// buffers, who could go on, the bounds that are left.
-std::uint64_t engine::state_hash() {
+// buffers, who could go on, the bounds that are left. Also whether the current thread goes on: one that
+// has just been let time out may be chosen where it waited, and its next step is a state of its own.
+std::uint64_t engine::state_hash(bool goes_on) {
   std::uint64_t h = mix(current(), preempted_ | delayed_ << 8 | timeouts_ << 16 | at_rest_ << 24);
-  h = mix(h, static_cast<std::uint64_t>(hours_));
+  h = mix(h, static_cast<std::uint64_t>(hours_) << 1 | static_cast<std::uint64_t>(goes_on));
   for (model_thread& t : threads_) {
     const auto enabled = static_cast<std::uint64_t>(is_enabled(t));
     h = mix(h, t.hash);
@@ -301,22 +301,25 @@ bool engine::is_enabled(const model_thread& t) {
 
 // Decides on next_; false and -1 when all have finished, on a failure, or when nothing new can come.
 bool engine::pick_next() {
+  // Who spins or waits leaves of its own accord, also if its wait times out in here.
+  const bool goes_on = current_ >= 0 && self().state == thread_state::ready;
   for (;;) {
     option options[2 * most_threads];
     unsigned n = 0;
-    // Who spins leaves of its own accord.
-    const bool goes_on = current_ >= 0 && self().state == thread_state::ready;
     if (goes_on) options[n++] = {false, current()};
     const bool may_preempt = !goes_on || preempted_ < limits_.preemptions;
     for (unsigned i = 0; i < threads_.size() && may_preempt; ++i) {
       if (goes_on && static_cast<int>(i) == current_) continue;
       if (is_enabled(threads_[i])) options[n++] = {false, i};
     }
-    const bool somebody = n != 0;
+    // Stores leave their buffers long before a limit comes.
+    const bool at_rest =
+        n == 0 && std::all_of(threads_.begin(), threads_.end(),
+                              [](const model_thread& t) { return t.buffer.empty(); });
     for (unsigned i = 0; i < threads_.size(); ++i) {
       const model_thread& t = threads_[i];
       if (t.state == thread_state::blocked && t.may_time_out &&
-          (timeouts_ < limits_.timeouts || (!somebody && !t.resident))) {
+          (timeouts_ < limits_.timeouts || (at_rest && !t.resident))) {
         options[n++] = {true, i};
       }
     }
@@ -344,7 +347,7 @@ bool engine::pick_next() {
       if (!all_done) failure_ = "nobody can go on";
       return false;
     }
-    const unsigned taken = n == 1 ? 0 : pick_option(n);
+    const unsigned taken = n == 1 ? 0 : pick_option(n, goes_on);
     if (was_cut_ || !failure_.empty()) return false;
     model_thread& t = threads_[options[taken].thread];
     if (options[taken].times_out) {
@@ -371,7 +374,7 @@ bool engine::one_of_resting_times_out() {
     if (threads_[i].state == thread_state::blocked && threads_[i].may_time_out) resting[n++] = i;
   }
   if (n == 0) return false;
-  const unsigned taken = n == 1 ? 0 : pick_option(n);
+  const unsigned taken = n == 1 ? 0 : pick_option(n, false);
   if (was_cut_ || !failure_.empty()) return true;
   model_thread& t = threads_[resting[taken]];
   ++at_rest_;

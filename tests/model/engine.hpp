@@ -204,8 +204,8 @@ class engine {
   unsigned starved_by(const model_thread&, std::uint64_t since);
   bool pick_next();
   bool one_of_resting_times_out();
-  unsigned pick_option(unsigned n);
-  std::uint64_t state_hash();
+  unsigned pick_option(unsigned n, bool goes_on);
+  std::uint64_t state_hash(bool goes_on);
   bool is_known(std::uint64_t);
 
   void let_out(const void* address);

@@ -41,6 +41,7 @@
 namespace weft_model {
 
 constexpr unsigned most_threads = 6;
+constexpr std::int64_t hour = 3'600'000'000'000;  // in nanoseconds: each time-out takes one
 
 struct limits {
   unsigned preemptions = 2;       // switches away from a thread that could go on

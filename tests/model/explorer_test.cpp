@@ -106,6 +106,31 @@ TEST_CASE("model: waiting in a loop ends when something is written", "[model]") 
   CHECK(r.failure == "");
 }
 
+TEST_CASE("model: who waits and times out may go on before the others do", "[model]") {
+  bool came_between = false;
+  const m::limits bounds{.preemptions = 1, .delayed_stores = 0, .timeouts = 1};
+  const auto r = m::explore(bounds, [&](m::scenario& s) {
+    struct state {
+      m::atomic<std::uint32_t> word{0};
+      m::atomic<int> a{0};
+      m::atomic<int> b{0};
+    };
+    auto w = std::make_shared<state>();
+    s.thread([=, &came_between] {
+      w->word.futex_wait(0, true);
+      const bool before_a = w->a.load() == 0;
+      if (before_a && w->b.load() == 1) came_between = true;
+    });
+    s.thread([=] {
+      w->a.store(1);
+      w->b.store(1);
+    });
+  });
+  CHECK(r.failure == "");
+  CHECK(r.complete);
+  CHECK(came_between);
+}
+
 TEST_CASE("model: an update in two steps loses one of two", "[model]") {
   const auto count = [](bool atomically) {
     return m::explore({}, [=](m::scenario& s) {
