@@ -14,7 +14,7 @@
 //   - a kept worker's queue has a bell, which its next operation rings (run_queue::hang_bell);
 //   - the timers of kept workers bound the sleep, and a kept worker that adds one looks, too;
 //   - so does a thread that is no worker when it waits for a descriptor: somebody has to poll.
-// Proved by: tests/unit/blocked_thread_test.cpp, tests/unit/monitor_test.cpp.
+// Proved by: tests/model/monitor_model.cpp, tests/unit/blocked_thread_test.cpp, monitor_test.cpp.
 #include <algorithm>
 #include <cstdio>
 

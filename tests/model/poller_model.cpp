@@ -19,10 +19,10 @@ constexpr int fd = 3;
 struct world {
   m::kernel kernel;
   m::runtime* runtime = nullptr;
-  world() {
+  explicit world(unsigned max_threads = 1) {
     kernel.open(fd);
     // The list of all pollers, a static, is given its value of before in each execution.
-    runtime = new m::runtime(1, 0, weft::detail::make_poller());
+    runtime = new m::runtime(1, max_threads, weft::detail::make_poller());
   }
   void wait_for_new_file() {
     if (weft::wait_readable(fd) == wait_status::ready) {
@@ -81,6 +81,29 @@ TEST_CASE("model: poller, a wait is cancelled while its event comes", "[model]")
     w->runtime->go([] { weft::wait_readable(fd); });
     s.thread([=] { w->kernel.make_readable(fd); });
     s.thread([=] { weft::cancel_waits(fd); });
+    s.at_end([=] { w->runtime->check_all_ended(); });
+  });
+}
+
+// Nobody polls then but a stand-in, for which the monitor has to be awake: see monitor_model.cpp.
+TEST_CASE("model: poller, a thread waits while the worker is kept and the monitor tires", "[model]") {
+  m::check_scheduler({.preemptions = 1, .timeouts = 0}, [](m::scenario& s) {
+    auto* w = new world(2);
+    auto* over = new m::atomic<bool>(false);
+    s.thread([=] { w->runtime->core().monitor_until(*over); });
+    w->runtime->go([=] {
+      while (!over->load()) m::spin();
+    });
+    s.thread([=] {
+      m::until_monitor_tires(11);
+      weft::wait_readable(fd);
+      over->store(true);
+      w->runtime->core().wake_monitor();
+    });
+    s.thread([=] {
+      m::until_monitor_tires(11);
+      w->kernel.make_readable(fd);
+    });
     s.at_end([=] { w->runtime->check_all_ended(); });
   });
 }

@@ -34,6 +34,26 @@ class runtime {
   int ended_ = 0;
 };
 
+// weft::pinned, without what it checks.
+struct pin_here {
+  pin_here() {
+    weft::detail::worker* w = weft::detail::current_worker();
+    ++w->current->pins;
+    w->core->pin(w, w->current);
+  }
+  ~pin_here() {
+    weft::detail::worker* w = weft::detail::current_worker();
+    --w->current->pins;
+    w->core->unpin(w, w->current);
+  }
+};
+
+// Keeps the calling thread until the monitor makes its last look before it sleeps: the tenth at which
+// nothing moves, and before that one that finds out who is kept.
+inline void until_monitor_tires(int looks) {
+  while (weft::detail::steady_now() < (1 + looks) * hour) spin();
+}
+
 // Two or more that keep their threads until all have come.
 class meeting {
  public:

@@ -8,25 +8,10 @@
 #include "weft/chan.hpp"
 
 namespace m = weft_model;
-using namespace weft::detail;
 
 namespace {
 
 constexpr m::limits bounds{.preemptions = 1, .delayed_stores = 0, .timeouts = 0};
-
-// weft::pinned, without what it checks.
-struct pin_here {
-  pin_here() {
-    worker* w = current_worker();
-    ++w->current->pins;
-    w->core->pin(w, w->current);
-  }
-  ~pin_here() {
-    worker* w = current_worker();
-    --w->current->pins;
-    w->core->unpin(w, w->current);
-  }
-};
 
 }  // namespace
 
@@ -35,7 +20,7 @@ TEST_CASE("model: workers, a pin while another retires", "[model]") {
     auto* r = new m::runtime(2, 3);
     weft::chan<int> c(1);
     r->go([=] {
-      pin_here pin;
+      const m::pin_here pin;
       r->go([=] { c.send(1); });
       c.recv();
     });
@@ -50,12 +35,12 @@ TEST_CASE("model: workers, two pins at once", "[model]") {
     weft::chan<int> a(1);
     weft::chan<int> b(1);
     r->go([=] {
-      pin_here pin;
+      const m::pin_here pin;
       a.send(1);
       b.recv();
     });
     r->go([=] {
-      pin_here pin;
+      const m::pin_here pin;
       a.recv();
       b.send(1);
     });
@@ -68,7 +53,7 @@ TEST_CASE("model: workers, a pinned goroutine is woken from outside", "[model]")
     auto* r = new m::runtime(1, 2);
     weft::chan<int> c(0);
     r->go([=] {
-      pin_here pin;
+      const m::pin_here pin;
       c.recv();
     });
     s.thread([=] { c.send(1); });
