@@ -54,6 +54,9 @@ TEST_CASE("ranges of numbers") {
   CHECK(expanded("web[1-3]") == "web1 web2 web3");
   CHECK(expanded("web[08-11,30]-eth0") == "web08-eth0 web09-eth0 web10-eth0 web11-eth0 web30-eth0");
   CHECK(expanded("n[1-9/4]") == "n1 n5 n9");
+  CHECK(expanded("n[1-5/18446744073709551615]") == "n1");
+  CHECK(expanded("n[18446744073709551613-18446744073709551615]") ==
+        "n18446744073709551613 n18446744073709551614 n18446744073709551615");
   CHECK(expanded("n[01-05/2,7]") == "n01 n03 n05 n7");
   CHECK(expanded("r[1-2]n[1-2].dc") == "r1n1.dc r1n2.dc r2n1.dc r2n2.dc");
   CHECK(expanded("me@web[1-2]:2222") == "me@web1:2222 me@web2:2222");

@@ -92,7 +92,7 @@ TEST_CASE("hosts and jump hosts share their keys") {
   settings asked;
   asked.hosts.ssh_config = "none";
   asked.hosts.lists = {"web[1-3]"};
-  asked.hosts.jump = {"gate"};
+  asked.hosts.jump = std::vector<std::string>{"gate"};
   asked.host_keys.known_hosts = {"none"};
   asked.login.key_files = {file.path().string()};
   asked.login.passphrase = right;

@@ -43,7 +43,9 @@ void expand_item(std::string_view item, std::string_view pattern, std::vector<st
   if ((last - first) / step >= most_hosts) refuse(pattern, "more than 100000 hosts");
   // "01-20" has width 2 throughout; "1-20" has none.
   const std::size_t width = from.starts_with('0') ? from.size() : 0;
-  for (std::uint64_t n = first; n <= last; n += step) into.push_back(padded(n, width));
+  // Counted, as the sum may be more than a number holds.
+  for (std::uint64_t i = 0; i <= (last - first) / step; ++i)
+    into.push_back(padded(first + i * step, width));
 }
 
 bool is_range(std::string_view inside) {

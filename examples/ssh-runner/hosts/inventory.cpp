@@ -107,7 +107,12 @@ inventory parse_inventory(const std::string& yaml, const std::string& name) {
 
 inventory read_inventory(const std::filesystem::path& file) {
   std::ifstream in(file);
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  std::string text;
+  try {
+    text.assign(std::istreambuf_iterator<char>(in), {});
+  } catch (const std::ios_base::failure&) {  // a directory
+    in.close();
+  }
   if (!in.is_open() || in.bad()) throw bad_target("cannot read " + file.string());
   return parse_inventory(text, file.string());
 }

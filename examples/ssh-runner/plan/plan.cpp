@@ -265,7 +265,7 @@ std::shared_ptr<const known_hosts> planner::read_known_hosts(
 std::vector<std::string> planner::jumps_of(const target& t, const host_config& config) const {
   if (t.said.jump)
     return *t.said.jump == "none" ? std::vector<std::string>{} : split_host_list(*t.said.jump);
-  if (!asked_.hosts.jump.empty()) return asked_.hosts.jump;
+  if (asked_.hosts.jump) return *asked_.hosts.jump;
   if (!config.proxy_jump || *config.proxy_jump == "none") return {};
   return split_host_list(*config.proxy_jump);
 }
@@ -286,7 +286,7 @@ std::shared_ptr<const endpoint> planner::make_chain(const std::vector<std::strin
   }
   endpoint to = make_endpoint(t, asked_.jump_login);
   std::vector<std::string> before(jumps.begin(), jumps.end() - 1);
-  if (before.empty() && asked_.hosts.jump.empty()) {
+  if (before.empty() && !asked_.hosts.jump) {
     // The first of the chain may have jump hosts of its own in the configuration.
     before = jumps_of(t, config_.look_up(t.host, t.said.user));
     if (!before.empty()) {

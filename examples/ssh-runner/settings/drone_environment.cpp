@@ -126,15 +126,15 @@ void take_login(login_settings& login, names key_files, names key, names passphr
 
 void take_proxy(settings& asked) {
   const variable host = find({"PLUGIN_PROXY_HOST", "PROXY_SSH_HOST", "INPUT_PROXY_HOST"});
-  if (!host || !asked.hosts.jump.empty()) return;
+  if (!host || asked.hosts.jump) return;
   std::string user = find({"PLUGIN_PROXY_USERNAME", "PLUGIN_PROXY_USER", "PROXY_SSH_USERNAME",
                            "INPUT_PROXY_USERNAME"})
                          .value;
   std::string port = find({"PLUGIN_PROXY_PORT", "PROXY_SSH_PORT", "INPUT_PROXY_PORT"}).value;
   const bool bare_ipv6 = std::ranges::count(host.value, ':') > 1 && !host.value.starts_with('[');
-  asked.hosts.jump = {(user.empty() ? "root" : user) + '@' +
-                      (bare_ipv6 ? '[' + host.value + ']' : host.value) + ':' +
-                      (port.empty() ? "22" : port)};
+  asked.hosts.jump.emplace({(user.empty() ? "root" : user) + '@' +
+                            (bare_ipv6 ? '[' + host.value + ']' : host.value) + ':' +
+                            (port.empty() ? "22" : port)});
   take_login(asked.jump_login,
              {"PLUGIN_PROXY_KEY_PATH", "PROXY_SSH_KEY_PATH", "INPUT_PROXY_KEY_PATH"},
              {"PLUGIN_PROXY_SSH_KEY", "PLUGIN_PROXY_KEY", "PROXY_SSH_KEY", "INPUT_PROXY_KEY"},

@@ -20,10 +20,12 @@ void add_host_options(option_table& options, host_settings& hosts, time_settings
   options.number<std::uint16_t>("-p,--port", hosts.port, 1, 65535,
                                 "Port where the host names none");
   options.app()
-      .add_flag_callback("-4", [&hosts] { hosts.family = ip_family::v4; }, "IPv4 addresses only")
+      .add_flag_callback(
+          "-4", [&hosts] { hosts.family = ip_family::v4; }, "IPv4 addresses only")
       ->group("Hosts");
   options.app()
-      .add_flag_callback("-6", [&hosts] { hosts.family = ip_family::v6; }, "IPv6 addresses only")
+      .add_flag_callback(
+          "-6", [&hosts] { hosts.family = ip_family::v6; }, "IPv6 addresses only")
       ->group("Hosts");
   options.app()
       .add_option_function<std::string>(
@@ -31,11 +33,11 @@ void add_host_options(option_table& options, host_settings& hosts, time_settings
           [&hosts](const std::string& list) {
             hosts.jump = list == "none" ? std::vector<std::string>{} : split_host_list(list);
           },
-          "Go through these hosts, one behind the other")
+          "Go through these hosts, one behind the other; none: whatever the configuration says")
       ->type_name("HOST,...")
       ->group("Hosts");
   options.time("--connect-timeout", times.connect,
-               "Until the login: look-up, connection, handshake, jump hosts (default: 15s)");
+               "Until the script starts: look-up, handshake, login, jump hosts (default: 15s)");
 }
 
 }  // namespace ssh_runner

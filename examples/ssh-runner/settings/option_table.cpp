@@ -60,10 +60,7 @@ CLI::Option* option_table::text(const char* names, std::string& to, const char* 
 
 CLI::Option* option_table::texts(const char* names, std::vector<std::string>& to, const char* type,
                                  const char* help) {
-  return app_.add_option(names, to, help)
-      ->allow_extra_args(false)
-      ->type_name(type)
-      ->group(group_);
+  return app_.add_option(names, to, help)->allow_extra_args(false)->type_name(type)->group(group_);
 }
 
 CLI::Option* option_table::flag(const char* names, bool& to, const char* help) {
@@ -113,8 +110,12 @@ std::optional<std::string> environment(const char* name) {
 }
 
 std::string read_text_file(const std::string& file, const char* option) {
-  const auto all = [](std::istream& in) {
-    return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+  const auto all = [&](std::istream& in) {
+    try {
+      return std::string(std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>());
+    } catch (const std::ios_base::failure&) {  // a directory
+      throw usage_error(std::string(option) + ": cannot read " + file);
+    }
   };
   if (file == "-") return all(std::cin);
   std::ifstream in(file, std::ios::binary);

@@ -27,7 +27,8 @@ struct host_settings {
   std::uint16_t port = 0;  // likewise; 0: the configuration's, or 22
   ip_family family = ip_family::any;
   std::optional<ip_family> jump_family;  // not given: the same
-  std::vector<std::string> jump;  // "user@host:port", in order; empty: as the configuration says
+  // "user@host:port", in order; empty: none. Not given: as the configuration says.
+  std::optional<std::vector<std::string>> jump;
 };
 
 // What to show to get in. One for the hosts, one for the jump hosts.

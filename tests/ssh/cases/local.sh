@@ -418,6 +418,14 @@ local_dry_run() {
   ! grep -qE 'geheim|verborgen' "$dir/out" "$dir/err" || fail "a secret is shown"
 }
 
+local_dry_run_without_jump_hosts() {
+  printf 'Host web1\n  ProxyJump gate\n' > "$dir/through"
+  run --config "$dir/through" --host web1 --dry-run --script true
+  expect_status 0; expect_out_has 'web1:22 through'
+  run --config "$dir/through" --host web1 --jump none --dry-run --script true
+  expect_status 0; expect_out_has 'web1:22'; ! grep -q gate "$dir/out" || fail "through the gate"
+}
+
 local_debug_shows_no_secret() {
   SSH_RUNNER_PASSWORD=geheim SSH_RUNNER_SUDO_PASSWORD=geheim run_here --host web1 --debug --env KEY=verborgen \
     --script 'echo hello'

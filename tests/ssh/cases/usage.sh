@@ -35,6 +35,13 @@ usage_is_tested() {
   done
 }
 
+usage_names_a_file_that_is_none() {
+  run --host a --script-file "$dir"
+  expect_status 2; expect_err_has "--script-file: cannot read $dir"
+  run --host a --inventory "$dir" --script true
+  expect_status 2; expect_err_has "--inventory: cannot read $dir"
+}
+
 usage_names_a_bad_host() {
   run --host a,b:x,c --script true
   expect_status 2; expect_err_has "--host: bad host 'b:x'"
