@@ -1,6 +1,7 @@
 // file_descriptor and pipe: ownership, reading, writing.
 #include "bytes.hpp"
 #include "collect.hpp"
+#include "processes.hpp"
 #include "support/catch.hpp"
 #include "support/fd_count.hpp"
 #include "support/scale.hpp"
@@ -191,10 +192,7 @@ TEST_CASE("write_some says how much of it was written", "[io]") {
 }
 
 TEST_CASE("regular files", "[io]") {
-  auto directory = std::filesystem::temp_directory_path() /
-                   ("weft-descriptor-test-" + std::to_string(::getpid()));
-  std::filesystem::create_directory(directory);
-  weft_test::at_end clean([&] { std::filesystem::remove_all(directory); });
+  const weft_test::scratch_directory directory;
   weft::run([&] {
     auto path = directory / "file";
     {

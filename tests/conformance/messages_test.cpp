@@ -146,8 +146,8 @@ TEST_CASE("messages of calls on sockets", "[net][messages]") {
     weft::unix_stream no_unix_stream;
     weft::tcp_stream no_tcp(
         ::fcntl(socket.get(), F_DUPFD_CLOEXEC, 3));  // which a datagram socket is
-    const weft::socket_address nobody("127.0.0.1",
-                                      weft::tcp_listener("127.0.0.1", 0).local_address().port());
+    const weft_test::closed_port closed;
+    const weft::socket_address nobody = closed.address();
     const std::string nobody_there = nobody.to_string();
     const std::string port = std::to_string(nobody.port());
     const std::string listening = listener.local_address().to_string();

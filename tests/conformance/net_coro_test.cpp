@@ -1,6 +1,6 @@
 // async_accept and async_connect.
-#include "sockets.hpp"
 #include "coroutines.hpp"
+#include "sockets.hpp"
 #include "support/scale.hpp"
 
 #include <sys/socket.h>
@@ -67,11 +67,6 @@ std::error_code error_of(coro<T> call) {
 template <class T>
 std::string message_of(coro<T> call) {
   return weft::spawn(outcome_of(std::move(call))).get().message;
-}
-
-socket_address nobody() {
-  tcp_listener listener("127.0.0.1", 0);
-  return listener.local_address();
 }
 
 }  // namespace
@@ -169,7 +164,8 @@ TEST_CASE("async_connect by address and by name", "[net][coro]") {
       client.write("x");
       CHECK(weft_test::read_some(server) == "x");
     }
-    const socket_address to = nobody();
+    const weft_test::closed_port nobody;
+    const socket_address to = nobody.address();
     CHECK(error_of(tcp_stream::async_connect(to)) == std::errc::connection_refused);
     CHECK_THAT(message_of(tcp_stream::async_connect(to)),
                contains("weft::tcp_stream::connect " + to.to_string()));

@@ -1,7 +1,7 @@
 // resolve, and connecting by name, with answers that do not depend on the machine: the getaddrinfo of
 // this program is the one below.
-#include "sockets.hpp"
 #include "coroutines.hpp"
+#include "sockets.hpp"
 
 #include <netdb.h>
 
@@ -62,8 +62,9 @@ addrinfo* entry(const std::string& ip, std::uint16_t port, addrinfo* next) {
 
 extern "C" {
 
-int getaddrinfo(const char* host, const char* service, const addrinfo*, addrinfo** result) noexcept(
-    noexcept(::getaddrinfo(nullptr, nullptr, nullptr, nullptr))) {
+int getaddrinfo(const char* host, const char* service, const addrinfo*,
+                addrinfo** result) noexcept(noexcept(::getaddrinfo(nullptr, nullptr, nullptr,
+                                                                   nullptr))) {
   ++asked;
   const std::string name = host != nullptr ? host : "";
   const std::string port = service != nullptr ? service : "0";
@@ -79,12 +80,14 @@ int getaddrinfo(const char* host, const char* service, const addrinfo*, addrinfo
     errno = EIO;
     return EAI_SYSTEM;
   }
-  if (port != "https" && port.find_first_not_of("0123456789") != std::string::npos) return EAI_SERVICE;
+  if (port != "https" && port.find_first_not_of("0123456789") != std::string::npos)
+    return EAI_SERVICE;
   const auto found = addresses_of(name);
   if (found.empty()) return EAI_NONAME;
   *result = nullptr;
   for (auto it = found.rbegin(); it != found.rend(); ++it) {
-    *result = entry(*it, static_cast<std::uint16_t>(port == "https" ? 443 : std::stoi(port)), *result);
+    *result =
+        entry(*it, static_cast<std::uint16_t>(port == "https" ? 443 : std::stoi(port)), *result);
   }
   return 0;
 }
@@ -126,7 +129,8 @@ TEST_CASE("what a look-up fails with can be compared", "[net][resolve]") {
     const auto& category = weft::resolve_category();
     CHECK(error_of([] { resolve("none.test", "80"); }) == std::error_code(EAI_NONAME, category));
     CHECK(error_of([] { resolve("busy.test", "80"); }) == std::error_code(EAI_AGAIN, category));
-    CHECK(error_of([] { resolve("two.test", "no-such"); }) == std::error_code(EAI_SERVICE, category));
+    CHECK(error_of([] { resolve("two.test", "no-such"); }) ==
+          std::error_code(EAI_SERVICE, category));
     CHECK(error_of([] { resolve("127.0.0.1", "65536"); }).category() == category);
     CHECK(error_of([] { resolve("broken.test", "80"); }) == std::errc::io_error);
     CHECK(category.message(EAI_NONAME) == ::gai_strerror(EAI_NONAME));
@@ -186,16 +190,16 @@ TEST_CASE("connect tries each address of a name in turn", "[net][connect]") {
 TEST_CASE("when no address answers the message tells of each", "[net][connect]") {
   descriptors_kept kept;
   everywhere([] {
-    std::uint16_t port = 0;
-    {
-      tcp_listener gone("127.0.0.1", 0);
-      port = gone.local_address().port();
-    }
+    const weft_test::closed_port nobody;
+    const std::uint16_t port = nobody.port();
     const std::string number = std::to_string(port);
-    CHECK(error_of([&] { tcp_stream::connect("two.test", port); }) == std::errc::connection_refused);
+    CHECK(error_of([&] { tcp_stream::connect("two.test", port); }) ==
+          std::errc::connection_refused);
     const std::string message = message_of([&] { tcp_stream::connect("two.test", port); });
     CHECK_THAT(message, contains("weft::tcp_stream::connect two.test:" + number));
-    CHECK_THAT(message, contains("[::1]:" + number + ": Connection refused"));
+    CHECK_THAT(message,
+               contains("[::1]:" + number +
+                        (weft_test::loopbacks().size() > 1 ? ": Connection refused" : ": ")));
     CHECK_THAT(message, contains("127.0.0.1:" + number));
     CHECK(error_of([&] { tcp_stream::connect("none.test", port); }) ==
           std::error_code(EAI_NONAME, weft::resolve_category()));
@@ -208,15 +212,16 @@ TEST_CASE("an address that does not answer leaves time for the next", "[net][con
     weft_test::black_hole hole("127.0.0.2");
     const auto port = hole.address().port();
     tcp_listener listener("127.0.0.1", port);
-    CHECK(tcp_stream::connect("second.test", port, 200ms).peer_address() == listener.local_address());
-    auto [ctx, cancel] = weft::with_timeout(weft::background(), 200ms);
+    CHECK(tcp_stream::connect("second.test", port, 2s).peer_address() == listener.local_address());
+    auto [ctx, cancel] = weft::with_timeout(weft::background(), 2s);
     CHECK(tcp_stream::connect("second.test", port, ctx).peer_address() == listener.local_address());
     listener.close();
     // The limit's end ends it all, and so does a cancel.
     CHECK(error_of([&] { tcp_stream::connect("first.test", port, 3ms); }) == std::errc::timed_out);
     auto [other, cancel_other] = weft::with_cancel(weft::background());
-    auto cancelled = weft::spawn(
-        [&, ctx = other] { return error_of([&] { tcp_stream::connect("second.test", port, ctx); }); });
+    auto cancelled = weft::spawn([&, ctx = other] {
+      return error_of([&] { tcp_stream::connect("second.test", port, ctx); });
+    });
     weft_test::until_parked(1);
     cancel_other();
     CHECK(cancelled.get() == std::errc::operation_canceled);
@@ -241,7 +246,9 @@ TEST_CASE("coroutines connect by name", "[net][connect][coro]") {
   });
   // One that is destroyed while its look-up is out.
   weft::run([] {
-    auto connecting = []() -> weft_test::eager { co_await tcp_stream::async_connect("stuck.test", 1); };
+    auto connecting = []() -> weft_test::eager {
+      co_await tcp_stream::async_connect("stuck.test", 1);
+    };
     weft_test::eager c = connecting();
     CHECK_FALSE(c.done());
   });

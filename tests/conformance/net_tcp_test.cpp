@@ -15,8 +15,8 @@ using namespace std::chrono_literals;
 using weft::socket_address;
 using weft::tcp_listener;
 using weft::tcp_stream;
-using weft_test::connected;
 using weft_test::connect_to;
+using weft_test::connected;
 using weft_test::contains;
 using weft_test::descriptors_kept;
 using weft_test::error_of;
@@ -39,7 +39,7 @@ int option(int fd, int level, int name) {
 TEST_CASE("what is written at one end is read at the other", "[net][tcp]") {
   descriptors_kept kept;
   everywhere([] {
-    for (const char* ip : {"127.0.0.1", "::1"}) {
+    for (const char* ip : weft_test::loopbacks()) {
       auto [client, server] = connected(ip);
       client.write("to the server");
       CHECK(read_some(server) == "to the server");
@@ -161,7 +161,7 @@ TEST_CASE("keep_alive", "[net][tcp]") {
 
 TEST_CASE("each end knows both addresses", "[net][tcp]") {
   descriptors_kept kept;
-  for (const char* ip : {"127.0.0.1", "::1"}) {
+  for (const char* ip : weft_test::loopbacks()) {
     tcp_listener listener(ip, 0);
     CHECK(listener.local_address().ip() == ip);
     CHECK(listener.local_address().port() != 0);
@@ -181,22 +181,36 @@ TEST_CASE("without an address it listens on every address of both families", "[n
   everywhere([] {
     tcp_listener listener("", 0);
     const auto port = listener.local_address().port();
-    for (const char* ip : {"127.0.0.1", "127.0.0.9", "::1"}) {
+    auto addresses = weft_test::loopbacks();
+    addresses.push_back("127.0.0.9");
+    for (const char* ip : addresses) {
       tcp_stream client = tcp_stream::connect(socket_address(ip, port));
       tcp_stream server = listener.accept();
       CHECK(server.local_address().ip() == ip);
       CHECK(server.peer_address() == client.local_address());
     }
-    // What it says of itself can be connected to.
-    connect_to(listener);
+    // What it says of itself, which is [::], can be connected to.
+    if (addresses.size() > 2) connect_to(listener);
   });
 }
 
 TEST_CASE("one family alone leaves the port of the other free", "[net][tcp]") {
   descriptors_kept kept;
-  tcp_listener v4("0.0.0.0", 0);
-  tcp_listener v6("::", v4.local_address().port());
-  CHECK(error_of([&] { tcp_listener("", v4.local_address().port()); }) == std::errc::address_in_use);
+  if (weft_test::loopbacks().size() == 1) {
+    WARN("there is no ::1 here");
+    return;
+  }
+  // The other family's may be somebody else's, but not each time.
+  for (int tries = 1;; ++tries) {
+    tcp_listener v4("0.0.0.0", 0);
+    const auto port = v4.local_address().port();
+    tcp_listener v6;
+    const auto error = error_of([&] { v6 = tcp_listener("::", port); });
+    if (error == std::errc::address_in_use && tries < 20) continue;
+    REQUIRE_FALSE(error);
+    CHECK(error_of([&] { tcp_listener("", port); }) == std::errc::address_in_use);
+    break;
+  }
 }
 
 TEST_CASE("a listener that cannot be says why", "[net][tcp]") {
@@ -417,8 +431,9 @@ TEST_CASE("one reads while another writes and a third closes a connection", "[ne
             while (!read_some(s, 4096).empty()) {
             }
           });
-          notes.expect(!e || e == std::errc::bad_file_descriptor || e == std::errc::connection_reset,
-                       "a read: " + e.message());
+          notes.expect(
+              !e || e == std::errc::bad_file_descriptor || e == std::errc::connection_reset,
+              "a read: " + e.message());
         });
         group.go([&notes, &s] {
           const auto e = error_of([&] {

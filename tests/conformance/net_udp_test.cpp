@@ -36,7 +36,7 @@ datagram receive(udp_socket& s, std::size_t most = 2048, weft::wait_limit limit 
 TEST_CASE("datagrams arrive whole and say where they come from", "[net][udp]") {
   descriptors_kept kept;
   everywhere([] {
-    for (const char* ip : {"127.0.0.1", "::1"}) {
+    for (const char* ip : weft_test::loopbacks()) {
       udp_socket a(ip);
       udp_socket b(ip);
       CHECK(a.local_address().ip() == ip);
@@ -59,7 +59,7 @@ TEST_CASE("by default a socket is for both families", "[net][udp]") {
   descriptors_kept kept;
   everywhere([] {
     udp_socket both;
-    for (const char* ip : {"127.0.0.1", "::1"}) {
+    for (const char* ip : weft_test::loopbacks()) {
       udp_socket one(ip);
       both.send_to(bytes("hello"), one.local_address());
       const datagram got = receive(one);
@@ -119,7 +119,8 @@ TEST_CASE("what a datagram cannot be, and where it cannot go", "[net][udp]") {
   const std::vector<std::byte> huge(70000);
   const socket_address to = s.local_address();
   CHECK(error_of([&] { s.send_to(huge, to); }) == std::errc::message_size);
-  CHECK_THAT(message_of([&] { s.send_to(huge, to); }), contains("udp_socket::send_to " + to.to_string()));
+  CHECK_THAT(message_of([&] { s.send_to(huge, to); }),
+             contains("udp_socket::send_to " + to.to_string()));
   s.send_to(std::span(huge).first(65507), to);
   CHECK(receive(s, 70000).text.size() == 65507);
   CHECK(error_of([&] { s.send_to({}, socket_address("::1", 9)); }).value() != 0);

@@ -4,22 +4,25 @@
 #include "bytes.hpp"
 #include "collect.hpp"
 #include "support/catch.hpp"
+#include "support/closed_port.hpp"
 #include "support/fd_count.hpp"
 
 #include <weft/weft.hpp>
 
+#include <stdlib.h>
 #include <sys/resource.h>
 
+#include <unistd.h>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
-#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -87,10 +90,21 @@ inline connection connected(std::string_view ip = "127.0.0.1") {
   return connect_to(listener);
 }
 
-// Answers nobody: its queue is full.
+// The loopback addresses of this machine.
+inline std::vector<const char*> loopbacks() {
+  std::vector<const char*> all{"127.0.0.1"};
+  if (!error_of([] { weft::tcp_listener("::1", 0); })) all.push_back("::1");
+  return all;
+}
+
+// Answers nobody: its queue is full. One attempt may just have been late.
 struct black_hole {
   explicit black_hole(std::string_view ip = "127.0.0.1") : listener(ip, 0, 0) {
-    while (!error_of([&] { filling.push_back(weft::tcp_stream::connect(address(), std::chrono::milliseconds(20))); })) {
+    for (int late = 0; late < 2;) {
+      const auto error = error_of([&] {
+        filling.push_back(weft::tcp_stream::connect(address(), std::chrono::milliseconds(20)));
+      });
+      late = error ? late + 1 : 0;
     }
   }
   weft::socket_address address() const { return listener.local_address(); }
@@ -100,10 +114,13 @@ struct black_hole {
 
 // A directory that goes with it.
 struct directory {
-  directory()
-      : path(std::filesystem::temp_directory_path() / ("weft-net-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directory(path);
+  directory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "weft-net-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
+    path = pattern;
   }
+  directory(const directory&) = delete;
+  directory& operator=(const directory&) = delete;
   ~directory() { std::filesystem::remove_all(path); }
   std::filesystem::path path;
 };

@@ -4,7 +4,7 @@
 # For root; 77, which is "skipped", without the rights to do it.
 set -euo pipefail
 if [ -z "${ORDINARY_USER_HOME:-}" ]; then
-  [ "$(id -u)" -eq 0 ] && unshare -m true 2> /dev/null && command -v setpriv > /dev/null ||
+  [ "$(id -u)" -eq 0 ] && unshare -m mount -t tmpfs tmpfs /mnt 2> /dev/null && command -v setpriv > /dev/null ||
     { echo "skipped: only root can be somebody else"; exit 77; }
   ORDINARY_USER_HOME=$(mktemp -d)
   trap 'rm -rf "$ORDINARY_USER_HOME"' EXIT
@@ -39,7 +39,7 @@ if command -v sudo > /dev/null && [ -e /etc/shadow ]; then
   chmod 0440 "$home/sudoers"
   mount --bind "$home/shadow" /etc/shadow
   mount --bind "$home/sudoers" /etc/sudoers
-  mkdir -p /run/sudo
+  mkdir -p /run/sudo /var/lib/sudo
   for place in /run/sudo /var/lib/sudo; do mount -t tmpfs -o mode=0711 tmpfs "$place"; done
 fi
 chown $id:$id "$home"

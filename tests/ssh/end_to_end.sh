@@ -195,12 +195,18 @@ start_second_sshd() {  # LINES ADDRESS [COMMAND...]
 waits_with_child() {  # [TRAP]
   echo "${1:-} sleep 1000 & echo \$! > '$dir/left_behind.child'; echo \$\$ > '$dir/left_behind.shell'; wait; sleep 1000"
 }
+# A zombie is gone, too: its parent may be slow. So may be who has to end, but not for a minute.
+is_gone() {  # PROCESS
+  local tries=0
+  while grep -qs '^State:[[:space:]][^Z]' "/proc/$1/status"; do
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 1200 ] || return 1
+  done
+}
 expect_gone() {
   local file
   for file in "$dir"/left_behind.{child,shell}; do
     [ -s "$file" ] || fail "it did not run"
-    # A zombie is gone, too: its parent may be slow.
-    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "$file still runs"
+    is_gone "$(cat "$file")" || fail "$file still runs"
     rm "$file"
   done
 }
@@ -213,12 +219,11 @@ fail() {
   exit 1
 }
 
-# For a case that cannot be tried here.
 # None of those in left_behind.* runs any more.
 expect_nobody_left_behind() {
   local file
   for file in "$dir"/left_behind.*; do
-    ! grep -qs '^State:[[:space:]][^Z]' "/proc/$(cat "$file")/status" || fail "still runs"
+    is_gone "$(cat "$file")" || fail "still runs"
   done
   end_left_behind
 }
@@ -237,7 +242,10 @@ await_writers_at_rest() {  # COUNT PROCESS
     [ "$now" = "$before" ] && [ "$(wc -w <<< "$now")" -eq "$1" ] && still=$((still + 1)) || still=0
   done
 }
+# For a case that cannot be tried here.
 skip() { skipped=$*; }
+# Root need not be allowed to.
+may_mount() { unshare -m mount -t tmpfs tmpfs /mnt 2> /dev/null; }
 
 expect_status() { [ "$status" -eq "$1" ] || fail "status $status, not $1"; }
 expect_out() { [ "$(cat "$dir/out")" = "$1" ] || fail "stdout is not: $1"; }

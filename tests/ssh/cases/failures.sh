@@ -40,8 +40,8 @@ failures_of_a_connection_that_ends_after_the_login() {
 
 failures_of_a_server_that_only_lets_in() {
   start_fake deaf
-  run_fake --key "$dir/client_key" --connect-timeout 3s
-  expect_status 4; expect_err_has '127.0.0.1: start: time-out after 3 s'
+  run_fake --key "$dir/client_key" --connect-timeout 8s
+  expect_status 4; expect_err_has '127.0.0.1: start: time-out after 8 s'
   expect_err_has 'it lets the user in and does nothing more'
 }
 

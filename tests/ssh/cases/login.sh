@@ -9,8 +9,10 @@ start_agent() {
   agent_pid=$!
   in_background $agent_pid
   export SSH_AUTH_SOCK
-  until [ -S "$SSH_AUTH_SOCK" ]; do sleep 0.02; done
-  ssh-add -q "${1:-$dir/client_key}" 2> /dev/null
+  local tries=0
+  until ssh-add -q "${1:-$dir/client_key}" 2> /dev/null; do
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 600 ] || fail "the agent takes no key"
+  done
 }
 run_without_key() {
   run --user "$sshd_user" --port "$sshd_port" --known-hosts "$dir/known_hosts" --config none "$@"
@@ -63,7 +65,7 @@ login_by_questions() {
 # A real server that asks a user for a password: one of a mount namespace of its own, so that the system's
 # users stay as they are. Sets second_port, and puts the password into $dir/password.
 start_sshd_with_passwords() {  # LINES
-  [ "$(id -u)" -eq 0 ] && unshare -m true 2> /dev/null && command -v perl > /dev/null && [ -e /etc/shadow ] ||
+  [ "$(id -u)" -eq 0 ] && may_mount && command -v perl > /dev/null && [ -e /etc/shadow ] ||
     { skip "needs root, a mount namespace and perl's crypt"; return 1; }
   { cat /etc/passwd; echo 'weft-guest:x:47111:47111::/:/bin/sh'; } > "$dir/passwd"
   { cat /etc/group; echo 'weft-guest:x:47111:'; } > "$dir/group"
@@ -141,8 +143,8 @@ login_at_a_server_that_closes() {
 
 login_at_a_mute_server() {
   start_fake mute
-  run_fake --key "$dir/client_key" --connect-timeout 3s
-  expect_status 4; expect_err_has '127.0.0.1: login: time-out after 3 s'
+  run_fake --key "$dir/client_key" --connect-timeout 8s
+  expect_status 4; expect_err_has '127.0.0.1: login: time-out after 8 s'
   expect_err_has 'the server does not decide'
 }
 
@@ -445,10 +447,10 @@ login_through_jump_hosts_that_fail() {
   expect_status 3; expect_out "127.0.0.2: hello"
   expect_err_has "127.0.0.1: connect: the jump host says: Connection refused"
   local config
-  impatient_with 127.0.0.1 3
+  impatient_with 127.0.0.1 8
   run_in --host "127.0.0.1:$silent_port,127.0.0.2" --jump "$sshd_user@127.0.0.8:$sshd_port" \
     --script 'echo hello'
-  expect_status 4; expect_out "127.0.0.2: hello"; expect_err_has '127.0.0.1: handshake: time-out after 3 s'
+  expect_status 4; expect_out "127.0.0.2: hello"; expect_err_has '127.0.0.1: handshake: time-out after 8 s'
   run_in --host 127.0.0.2 --jump "127.0.0.1:$silent_port" --connect-timeout 1s --script 'echo hello'
   expect_status 4; expect_err_has '127.0.0.2: connect: jump host 127.0.0.1: '
   expect_err_has 'time-out after 1 s'; expect_err_has 'try the jump host as a host of its own'

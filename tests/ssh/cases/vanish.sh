@@ -30,7 +30,7 @@ vanish_before_the_connection() {
 
 # Makes of $dir/resolving the program where names are looked up by these files.
 resolving_by() {  # RESOLV_CONF NSSWITCH_CONF
-  unshare -m true 2> /dev/null && [ -e /etc/resolv.conf ] && [ -e /etc/nsswitch.conf ] ||
+  may_mount && [ -e /etc/resolv.conf ] && [ -e /etc/nsswitch.conf ] ||
     { skip 'no mount namespace, resolv.conf or nsswitch.conf'; return 1; }
   printf '%s\n' "$1" > "$dir/resolv.conf"
   printf '%s\n' "$2" > "$dir/nsswitch.conf"
