@@ -10,6 +10,7 @@
 #include "conformance/collect.hpp"
 #include "support/catch.hpp"
 #include "support/opaque.hpp"
+#include "support/scale.hpp"
 #include "unit/wait_somehow.hpp"
 
 #if WEFT_HAS_FLOATING_CONTROL
@@ -68,6 +69,7 @@ struct rounding {
 }  // namespace
 
 TEST_CASE("the rounding mode is the goroutine's, over every wait") {
+  if (weft_test::under_valgrind) return;  // whose SSE rounds one way only
   const auto results = expected();
   REQUIRE(results[1].by_sse != results[2].by_sse);
   REQUIRE(results[1].by_x87 != results[2].by_x87);
@@ -112,7 +114,8 @@ TEST_CASE("a goroutine that begins while another waits does not have its mode") 
         }
         group.wait();
         notes.expect(std::fegetround() == FE_UPWARD, "its own mode has changed");
-        notes.expect(has_seen_division_by_zero(), "its own flags have changed");
+        notes.expect(weft_test::under_valgrind || has_seen_division_by_zero(),  // which raises none
+                     "its own flags have changed");
       }
     });
   }
@@ -120,6 +123,7 @@ TEST_CASE("a goroutine that begins while another waits does not have its mode") 
 }
 
 TEST_CASE("what traps is the goroutine's, over every wait") {
+  if (weft_test::under_valgrind) return;  // where nothing does
   weft_test::notes notes;
   many([&](int who) {
     notes.expect(fegetexcept() == 0, "it begins with another's traps");

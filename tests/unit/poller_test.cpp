@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -440,12 +441,12 @@ TEST_CASE("a child that closes what it was forked with leaves its parent's alone
     if (child == 0) {
       ::alarm(60);  // instead of hanging
       ends.reader.close();
-      ::_exit(0);
+      ::raise(SIGKILL);  // no exit, at which memcheck misses what the parent's threads hold
     }
     entry.lock.unlock();
     int status = -1;
     REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
+    CHECK((WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL));
     CHECK(registrations_of(ends.reader.get()).size() == 1);
     ends.writer.write("x");
     CHECK(reading.get() == "x");
