@@ -84,8 +84,8 @@ bool finish(suspension& s, std::uint32_t won) noexcept {
 
 void withdraw(suspension& s) noexcept { unlink(state_of<async_channel_state>(s)); }
 
-constexpr suspension_type sending{"chan send", &finish, &withdraw};
-constexpr suspension_type receiving{"chan receive", &finish, &withdraw};
+constexpr suspension_type chan_send{"chan send", &finish, &withdraw};
+constexpr suspension_type chan_receive{"chan receive", &finish, &withdraw};
 
 }  // namespace
 
@@ -100,7 +100,7 @@ bool async_channel_ready(async_channel_state& state, void* element, const sender
 
 bool async_channel_suspend(async_channel_state& state, std::coroutine_handle<> who) noexcept {
   return start_async(state, [&] {
-    coroutine_wait wait(state, who, direction_of(state) == direction::send ? sending : receiving);
+    coroutine_wait wait(state, who, direction_of(state) == direction::send ? chan_send : chan_receive);
     return start(state, wait);
   });
 }

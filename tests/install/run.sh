@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# usage: run.sh CASE SOURCE WORK
+# usage: run.sh CASE SOURCE WORK [BUILT]
 # Builds README's first program against weft in one way, runs it, and compares what it prints with
-# what README says. The cases static and shared install weft for those that come after them.
+# what README says. The cases static and shared install weft for those that come after them; with BUILT
+# from the tree that is built there.
 set -euo pipefail
 
-case=$1 source=$2 work=$3
+case=$1 source=$2 work=$3 built=${4:-}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 dir=$work/$case
 
@@ -32,10 +33,13 @@ build() { cmake --build "$1" --parallel "$(nproc)"; }
 
 # The prefix is moved once it is filled: nothing in it may depend on where it was made.
 install_weft() {
-  cmake -S "$source" -B "$dir" -DBUILD_SHARED_LIBS="$1" -DCMAKE_BUILD_TYPE=Debug \
-    -DWEFT_TESTS=OFF -DWEFT_EXAMPLES=OFF -DWEFT_BENCH=OFF -DWEFT_SSH_RUNNER=OFF
-  build "$dir"
-  cmake --install "$dir" --prefix "$dir/first-prefix"
+  if [ -z "$built" ]; then
+    built=$dir
+    cmake -S "$source" -B "$built" -DBUILD_SHARED_LIBS="$1" -DCMAKE_BUILD_TYPE=Debug \
+      -DWEFT_TESTS=OFF -DWEFT_EXAMPLES=OFF -DWEFT_BENCH=OFF -DWEFT_SSH_RUNNER=OFF
+    build "$built"
+  fi
+  cmake --install "$built" --prefix "$dir/first-prefix"
   mv "$dir/first-prefix" "$dir/prefix"
   for path in "$source" "$dir/first-prefix"; do
     if grep -rIF "$path" "$dir/prefix"; then fail "installed files name $path"; fi
@@ -45,14 +49,18 @@ install_weft() {
   done
 }
 
-use_cmake_project() {  # PROJECT [CMAKE_OPTION...]
+configure_cmake_project() {  # PROJECT [CMAKE_OPTION...]
   write_program
   cmake -S "$here/$1" -B "$dir/build" -DCMAKE_EXPORT_COMPILE_COMMANDS=ON \
     -DHELLO="$dir/hello.cpp" "${@:2}"
-  build "$dir/build"
   if grep -E 'hello\.cpp' "$dir/build/compile_commands.json" | grep -E -- '-W|-f|-O|-D'; then
     fail "weft gives the consumer flags"
   fi
+}
+
+use_cmake_project() {  # PROJECT [CMAKE_OPTION...]
+  configure_cmake_project "$@"
+  build "$dir/build"
   run_program "$dir/build/hello"
 }
 
@@ -73,6 +81,10 @@ case $case in
   find_package_static | find_package_shared)
     use_cmake_project find_package -DCMAKE_PREFIX_PATH="$work/${case#find_package_}/prefix" ;;
   pkg_config_static | pkg_config_shared) use_pkg_config "${case#pkg_config_}" ;;
-  add_subdirectory | fetch_content) use_cmake_project "$case" -DWEFT_SOURCE="$source" ;;
+  add_subdirectory) use_cmake_project "$case" -DWEFT_SOURCE="$source" ;;
+  # From there on it is the case before, and building all of weft once more would show nothing.
+  fetch_content)
+    configure_cmake_project "$case" -DWEFT_SOURCE="$source"
+    cmake --build "$dir/build" --target hello_object ;;
   *) fail "no such case" ;;
 esac

@@ -33,9 +33,9 @@ std::string sent(dialog& d) {
 }  // namespace
 
 TEST_CASE("quoting keeps any text one word") {
-  CHECK(quoted("a b") == "'a b'");
-  CHECK(quoted("it's") == "'it'\\''s'");
-  CHECK(quoted("") == "''");
+  CHECK(shell_quoted("a b") == "'a b'");
+  CHECK(shell_quoted("it's") == "'it'\\''s'");
+  CHECK(shell_quoted("") == "''");
   CHECK(is_variable_name("_A1"));
   for (const char* bad : {"", "1A", "A-B", "A B", "A=B"}) CHECK_FALSE(is_variable_name(bad));
 }

@@ -29,7 +29,8 @@ struct child_result {
 };
 
 struct child_options {
-  std::vector<std::string> env{};  // "NAME=value", added to this process's environment
+  std::vector<std::string>
+      env{};  // "NAME=value", added to this process's environment; *SAN_OPTIONS to what is there
   std::chrono::seconds limit{60};  // five times as long under a sanitizer; then it is killed
 };
 

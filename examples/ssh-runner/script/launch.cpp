@@ -34,7 +34,7 @@ std::string formatted(const std::string& format, const std::string& name,
                       const std::string& value) {
   std::string text = format;
   for (const auto& [what, with] : {std::pair<std::string, std::string>("{NAME}", name),
-                                   std::pair<std::string, std::string>("{VALUE}", quoted(value))})
+                                   std::pair<std::string, std::string>("{VALUE}", shell_quoted(value))})
     for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
       text.replace(at, what.size(), with);
   return text + "; ";
@@ -60,7 +60,7 @@ launch launcher::for_host(const std::string& host) const {
   result.sudo_password = asked_.sudo_password;
   result.mark = mark_;
   // On the script's first line, so that the shell's messages have the right line numbers.
-  result.before = fmt::format("export SSH_RUNNER_HOST={}; {}{}", quoted(host), variables_,
+  result.before = fmt::format("export SSH_RUNNER_HOST={}; {}{}", shell_quoted(host), variables_,
                               asked_.stop_on_error ? "set -e; " : "");
   result.script = script_;
   result.after = '\n' + end_ + '\n';
@@ -92,7 +92,7 @@ launch launcher::for_signal(const std::string& signal, int pid) const {
 std::string launcher::with_sudo(const std::string& command) const {
   if (!asked_.sudo) return command;
   std::string text = "sudo -S -p '" + mark_ + "?' ";
-  if (!asked_.sudo_user.empty()) text += "-u " + quoted(asked_.sudo_user) + ' ';
+  if (!asked_.sudo_user.empty()) text += "-u " + shell_quoted(asked_.sudo_user) + ' ';
   return text + "-- " + command;
 }
 
