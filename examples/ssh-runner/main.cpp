@@ -17,7 +17,6 @@
 #include "report/failed_file.hpp"
 #include "report/summary.hpp"
 #include "run/runner.hpp"
-#include "run/stopper.hpp"
 #include "settings/command_line.hpp"
 #include "settings/secrets.hpp"
 
@@ -42,9 +41,9 @@ int status_of(const report& all, const settings& asked) {
 }
 
 // To stderr. Somebody has to read that; when we were told to leave, whoever does not do it now is not waited for.
-void say_in_the_end(const std::string& text) {
+void say_in_the_end(const std::string& text, bool told_to_leave) {
   const auto [ctx, leave] = weft::with_cancel(weft::background());
-  if (told_to_leave()) leave();
+  if (told_to_leave) leave();
   try {
     weft::file_descriptor::duplicate(STDERR_FILENO).write(text, ctx);
   } catch (const std::system_error&) {  // there is no other place to say it
@@ -76,7 +75,7 @@ int checked_main(int argc, char** argv) {
   print_summary(words, all.results, weft::clock::now() - begin, asked->output.quiet);
   if (!all.output_error.empty())
     words << "ssh-runner: some output is lost: " << all.output_error << '\n';
-  say_in_the_end(words.str());
+  say_in_the_end(words.str(), all.told_to_leave);
   if (!asked->ending.failed_file.empty())
     write_failed_file(asked->ending.failed_file, planned, all.results);
   return status_of(all, *asked);

@@ -122,6 +122,7 @@ report runner::run() {
     all.output_error = printer_.finish();  // may wait for a reader, and a signal ends that
   }
   all.signal = signal_;
+  all.told_to_leave = stop_.stopping_now();
   const auto not_run = [](const result& r) { return r.outcome == verdict::not_run; };
   all.timed_out = std::ranges::any_of(all.results, not_run) && stop_.stopping() &&
                   stop_.reason().what_of_hosts == verdict::timed_out;

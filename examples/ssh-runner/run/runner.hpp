@@ -24,6 +24,7 @@ struct report {
   std::vector<result> results;  // in the order of the plan
   std::string output_error;     // of our own stdout and stderr
   int signal = 0;               // that ended it
+  bool told_to_leave = false;   // by a second one: who does not read is not waited for any more
   bool timed_out = false;       // hosts were left out for want of time
 };
 

@@ -1,17 +1,11 @@
 #include "run/stopper.hpp"
 
-#include <atomic>
 #include <exception>
 #include <tuple>
 
 #include "text/duration.hpp"
 
 namespace ssh_runner {
-namespace {
-std::atomic<bool> leaving{false};
-}  // namespace
-
-bool told_to_leave() { return leaving; }
 
 stopper::stopper(const time_settings& times) : limit_(times.all) {
   std::tie(hard_, cancel_hard_) = weft::with_cancel(weft::background());
@@ -25,10 +19,7 @@ void stopper::stop(verdict of_hosts, const std::string& why) {
   cancel_soft_(std::make_exception_ptr(run_stopped(of_hosts, why)));
 }
 
-void stopper::stop_now() {
-  leaving = true;
-  cancel_hard_();
-}
+void stopper::stop_now() { cancel_hard_(); }
 
 run_stopped stopper::reason() const {
   try {

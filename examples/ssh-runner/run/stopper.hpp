@@ -30,6 +30,7 @@ class stopper {
   void stop_now();
 
   bool stopping() const { return soft_.err() != weft::context_error::none; }
+  bool stopping_now() const { return hard_.err() != weft::context_error::none; }
   // Once it is stopping.
   run_stopped reason() const;
 
@@ -38,9 +39,5 @@ class stopper {
   weft::context hard_, soft_;
   weft::cancel_function cancel_hard_, cancel_soft_;
 };
-
-// Whether this process was told to leave at once, by a second signal: nobody who does not read is waited for
-// any more.
-bool told_to_leave();
 
 }  // namespace ssh_runner
