@@ -175,7 +175,10 @@ void tcp_stream::no_delay(bool on) {
 void tcp_stream::keep_alive(std::chrono::seconds interval) {
   const char* what = "tcp_stream::keep_alive";
   if (interval.count() < 0 || interval.count() > 32767) {
-    fail_net(EINVAL, std::string(what) + ": 0 to 32767 seconds, not " + std::to_string(interval.count()));
+    std::string message = what;
+    message += ": 0 to 32767 seconds, not ";
+    message += std::to_string(interval.count());
+    fail_net(EINVAL, message);
   }
   const int seconds = static_cast<int>(interval.count());
   if (seconds > 0) {
