@@ -61,7 +61,7 @@ void host_list::add(std::string_view list, const host_attributes& attributes) {
 }
 
 void host_list::add_term(const std::string& term, const host_attributes& attributes) {
-  if (term == "-") return add_lines(standard_input_, "standard input");
+  if (term == "-") return add_standard_input();
   if (term.starts_with('^')) return add_file(term.substr(1));
   if (term.starts_with('!')) return exclude(std::string_view(term).substr(1));
   if (term.starts_with('@')) return add_group(term.substr(1), attributes);
@@ -87,11 +87,16 @@ void host_list::add_group(const std::string& name, const host_attributes& attrib
 }
 
 void host_list::add_file(const std::string& name) {
-  if (name == "-") return add_lines(standard_input_, "standard input");
+  if (name == "-") return add_standard_input();
   std::ifstream file(name);
   if (!file) throw bad_target("cannot read " + name);
   const reading guard(inside_, name);
   add_lines(file, name);
+}
+
+void host_list::add_standard_input() {
+  standard_input_was_read_ = true;
+  add_lines(standard_input_, "standard input");
 }
 
 void host_list::add_lines(std::istream& lines, const std::string& name) {
@@ -134,6 +139,7 @@ void host_list::exclude(std::string_view list) {
     }
     host_list others(known_, standard_input_);
     others.add(term);
+    standard_input_was_read_ |= others.standard_input_was_read_;
     for (const target& t : others.targets()) excluded_.push_back(t.host);
   }
 }

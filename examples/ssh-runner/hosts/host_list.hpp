@@ -31,6 +31,7 @@ class host_list {
 
   // What was added without what was excluded. Repetitions are still there.
   std::vector<target> targets() const;
+  bool standard_input_was_read() const { return standard_input_was_read_; }
   // All variables with passwords of hosts, also of those that were excluded or that no list names.
   std::set<std::string> password_variables() const;
 
@@ -38,11 +39,13 @@ class host_list {
   void add(std::string_view list, const host_attributes& attributes);
   void add_term(const std::string& term, const host_attributes& attributes);
   void add_group(const std::string& name, const host_attributes& attributes);
+  void add_standard_input();
   void add_lines(std::istream& lines, const std::string& name);
   void add_line(std::string_view line);
 
   const inventory& known_;
   std::istream& standard_input_;
+  bool standard_input_was_read_ = false;
   std::vector<target> targets_;
   std::vector<std::string> excluded_;  // names and globs
   std::vector<std::string> inside_;    // the groups and files that are being read

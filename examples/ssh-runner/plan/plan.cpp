@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
+#include <filesystem>
 #include <iostream>
 #include <map>
 #include <set>
@@ -19,6 +21,22 @@ namespace {
 constexpr duration usual_connect_timeout = std::chrono::seconds(15);
 constexpr std::size_t longest_chain = 8;
 constexpr duration usual_keep_alive = std::chrono::seconds(30);
+
+// As ssh-keygen -l prints it; "SHA256:" may be missing in front, and the end may be padded.
+std::string checked_fingerprint(std::string text) {
+  constexpr std::string_view kind = "SHA256:";
+  constexpr std::size_t digits = 43;  // of 32 bytes in base64
+  const auto is_digit = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '+' || c == '/';
+  };
+  if (!text.starts_with(kind)) text.insert(0, kind);
+  if (text.ends_with('=')) text.pop_back();
+  const std::string_view hash = std::string_view(text).substr(kind.size());
+  if (hash.size() != digits || !std::ranges::all_of(hash, is_digit))
+    throw usage_error("fingerprint '" + std::string(hash) +
+                      "': must be SHA256: and 43 characters, as ssh-keygen -l prints it");
+  return text;
+}
 
 // What it takes to name the host again; but no password, and nothing with a blank, which a hosts file
 // cannot have. What is left out stands in `left_out`.
@@ -107,6 +125,8 @@ std::vector<target> planner::list_targets() {
     for (const std::string& file : asked.files) list.add_file(file);
     option = "--exclude";
     for (const std::string& text : asked.excluded) list.exclude(text);
+    if (list.standard_input_was_read() && asked_.script.from_standard_input)
+      throw usage_error("--script-file: standard input holds the script or the hosts, not both");
     result_.password_variables = list.password_variables();
     return list.targets();
   } catch (const std::invalid_argument& error) {
@@ -231,11 +251,18 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
       asked_.host_keys.check.value_or(strict == "accept-new" ? host_key_check::accept_new
                                       : strict == "no" || strict == "off" ? host_key_check::no
                                                                           : host_key_check::yes);
-  if (!rule.fingerprint.empty() && !rule.fingerprint.starts_with("SHA256:"))
-    rule.fingerprint.insert(0, "SHA256:");
+  if (!rule.fingerprint.empty()) rule.fingerprint = checked_fingerprint(rule.fingerprint);
   if (rule.check == host_key_check::no || !rule.fingerprint.empty()) return rule;
 
   std::vector<std::string> files = asked_.host_keys.known_hosts;
+  for (const std::string& file : files) {
+    if (std::filesystem::is_directory(file))
+      throw usage_error("--known-hosts: " + file + " is a directory");
+    if (file == "none" || std::filesystem::exists(file)) continue;
+    if (rule.check != host_key_check::accept_new || file != files.front())
+      throw usage_error("--known-hosts: there is no " + file +
+                        "; only with --host-key-check accept-new the first one may be made");
+  }
   if (files.empty()) {
     files = config.known_hosts_files;
     if (files.empty() && !me_.home.empty()) files = {(me_.ssh_dir() / "known_hosts").string()};

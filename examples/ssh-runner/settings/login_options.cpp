@@ -27,8 +27,7 @@ void add_host_keys(option_table& options, host_key_settings& keys) {
       {"yes", host_key_check::yes}, {"accept-new", host_key_check::accept_new},
       {"no", host_key_check::no}};
   options.texts("--known-hosts", keys.known_hosts, "FILE",
-                "Instead of ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts")
-      ->check(CLI::ExistingFile);
+                "Instead of ~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts");
   const auto set_check = [&keys](const std::string& word) { keys.check = checks.at(word); };
   options.app()
       .add_option_function<std::string>("--host-key-check", set_check,

@@ -103,7 +103,10 @@ void add_script_options(option_table& options, settings& all) {
   options.app()
       .add_option_function<std::string>(
           "--script-file",
-          [append](const std::string& file) { append(read_text_file(file, "--script-file")); },
+          [append, &script](const std::string& file) {
+            append(read_text_file(file, "--script-file"));
+            script.from_standard_input |= file == "-";
+          },
           "File that holds it; -: standard input")
       ->type_name("FILE")
       ->group("Script");

@@ -71,6 +71,7 @@ struct time_settings {
 // What to run, and how.
 struct script_settings {
   std::string text;
+  bool from_standard_input = false;
   std::string shell = "sh";  // with its options, such as "bash -l"
   bool stop_on_error = false;
   std::vector<std::pair<std::string, std::string>> variables;

@@ -36,13 +36,13 @@ local_start_failures() {
 local_failed_file() {
   cp /dev/null "$dir/geheim"; echo geheim > "$dir/geheim"
   ssh-keygen -q -t ed25519 -N '' -f "$dir/a_key"
-  printf '%s\n' "web1 user=me port=2222 key=$dir/a_key jump=gate fingerprint=SHA256:abc password=geheim" \
+  printf '%s\n' "web1 user=me port=2222 key=$dir/a_key jump=gate fingerprint=SHA256:abcdefghijabcdefghijabcdefghijabcdefghijabc password=geheim" \
     "web2 password_file=$dir/geheim" 'web3 password_env=OF_WEB3' web4 > "$dir/all"
   OF_WEB3=verborgen run_here --user you --hosts-file "$dir/all" --failed-file "$dir/again" \
     --script 'test "$SSH_RUNNER_HOST" = web4 || exit 3'
   expect_status 1
   cat > "$dir/expected" <<END
-me@web1:2222 key=$dir/a_key jump=gate fingerprint=SHA256:abc  # command: exit status 3; without its password
+me@web1:2222 key=$dir/a_key jump=gate fingerprint=SHA256:abcdefghijabcdefghijabcdefghijabcdefghijabc  # command: exit status 3; without its password
 you@web2:22 password_file=$dir/geheim  # command: exit status 3
 you@web3:22 password_env=OF_WEB3  # command: exit status 3
 END

@@ -317,6 +317,8 @@ login_accepts_new_host_keys() {
   known_hosts="$dir/new" run_in --host 127.0.0.1,127.0.0.2 --script 'echo hello'
   expect_status 0
   [ "$(wc -l < "$dir/new")" -eq 3 ] || fail "not three lines"
+  known_hosts="$dir/begun" run_in --host-key-check accept-new --host 127.0.0.1 --script 'echo hello'
+  expect_status 0; [ "$(wc -l < "$dir/begun")" -eq 1 ] || fail "the new file has not one line"
   ssh-keygen -q -t ed25519 -N '' -f "$dir/another_key"
   echo "[127.0.0.1]:$sshd_port $(cut -d ' ' -f 1,2 "$dir/another_key.pub")" > "$dir/new"
   known_hosts="$dir/new" run_in --host-key-check accept-new --host 127.0.0.1 --script 'echo hello'
@@ -349,15 +351,16 @@ login_accepts_new_host_keys_and_keeps_none() {
 }
 
 login_by_fingerprint() {
-  local right
+  local right wrong
   right=$(ssh-keygen -l -f "$dir/host_key.pub" | cut -d ' ' -f 2)
+  wrong=$(ssh-keygen -l -f "$dir/client_key.pub" | cut -d ' ' -f 2)
   : > "$dir/empty"
   known_hosts="$dir/empty" run_in --fingerprint "$right" --host 127.0.0.1 --script 'echo hello'
   expect_status 0; expect_err_lacks 'not checked'
-  run_in --fingerprint SHA256:wrong --host 127.0.0.1 --script 'echo hello'
-  expect_status 5; expect_err_has "should be SHA256:wrong"; expect_err_has "$right"
+  run_in --fingerprint "$wrong" --host 127.0.0.1 --script 'echo hello'
+  expect_status 5; expect_err_has "should be $wrong"; expect_err_has "$right"
   run_in --hosts-file - --script 'echo hello' <<< "127.0.0.[1-2] fingerprint=${right#SHA256:}
-    127.0.0.3 fingerprint=SHA256:wrong"
+    127.0.0.3 fingerprint=$wrong="
   expect_status 5; expect_err_has '2 ok'; expect_err_has '127.0.0.3: host key:'
 }
 
@@ -482,7 +485,7 @@ login_to_a_jump_host_by_means_of_its_own() {
   grep -F '[127.0.0.1]' "$dir/known_hosts" > "$dir/only_one"
   known_hosts="$dir/only_one" run_in "${options[@]}" --jump-fingerprint "$right"
   expect_status 0
-  run_in "${options[@]}" --jump-fingerprint SHA256:wrong
+  run_in "${options[@]}" --jump-fingerprint "$(ssh-keygen -l -f "$dir/client_key.pub" | cut -d ' ' -f 2)"
   expect_status 5; expect_err_has 'jump host 127.0.0.8: host key: '
   run_in --host 127.0.0.1 -J "$jump" --script 'echo hello' --jump-key "$dir/jump_key"
   expect_status 2; expect_err_has "$dir/jump_key"

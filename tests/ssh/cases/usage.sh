@@ -42,6 +42,21 @@ usage_names_a_file_that_is_none() {
   expect_status 2; expect_err_has "--inventory: cannot read $dir"
 }
 
+usage_names_a_bad_fingerprint() {
+  local bad
+  for bad in MD5:16:27:ac:a5:76:28:2d:36:63:1b:56:4d:eb:df:a6:48 SHA256:short "SHA256:$(printf '%043d' 0 | tr 0 -)"; do
+    run --host a --script true --fingerprint "$bad"
+    expect_status 2; expect_err_has 'must be SHA256: and 43 characters'
+    run --hosts-file - --script true <<< "a fingerprint=$bad"
+    expect_status 2; expect_err_has 'must be SHA256: and 43 characters'
+  done
+}
+
+usage_reads_standard_input_once() {
+  run --hosts-file - --script-file - <<< a
+  expect_status 2; expect_err_has 'holds the script or the hosts, not both'
+}
+
 usage_names_a_bad_host() {
   run --host a,b:x,c --script true
   expect_status 2; expect_err_has "--host: bad host 'b:x'"
