@@ -71,16 +71,11 @@ struct output_pipe {
   int writer;
 };
 
-// This process's environment with additions, the last of a name counting; a sanitizer gets its options from both.
+// This process's environment with additions, the last of a name counting.
 std::vector<std::string> environment_with(const std::vector<std::string>& additions) {
   std::map<std::string, std::string> variables;
   const auto put = [&](const std::string& entry) {
-    const std::string name = entry.substr(0, entry.find('='));
-    std::string& variable = variables[name];
-    if (name.ends_with("SAN_OPTIONS") && !variable.empty())
-      variable += ':' + entry.substr(name.size() + 1);
-    else
-      variable = entry;
+    variables[entry.substr(0, entry.find('='))] = entry;
   };
   for (char** entry = environ; *entry != nullptr; ++entry) put(*entry);
   for (const std::string& entry : additions) put(entry);

@@ -29,8 +29,7 @@ struct child_result {
 };
 
 struct child_options {
-  std::vector<std::string>
-      env{};  // "NAME=value", added to this process's environment; *SAN_OPTIONS to what is there
+  std::vector<std::string> env{};  // "NAME=value", added to this process's environment
   std::chrono::seconds limit{60};  // five times as long under a sanitizer; then it is killed
 };
 
