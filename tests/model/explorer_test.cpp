@@ -1,6 +1,6 @@
 // The explorer itself: it finds what is wrong, and nothing else.
-#include "model/arena.hpp"
 #include "model/explorer.hpp"
+#include "model/arena.hpp"
 #include "support/catch.hpp"
 
 #include <array>
@@ -182,10 +182,11 @@ TEST_CASE("model: memory orders that are too weak show as data races", "[model]"
 
 namespace {
 
-// Three threads on three words, whatever a seed makes of it: how it can come out.
+// Three threads on three words, whatever a seed makes of it: how it can come out. `waits`: they wait for each
+// other, too, and may give up.
 using result = std::array<int, 12>;
 using results = std::set<result, std::less<>, m::heap<result>>;
-results results_of(unsigned seed, bool reduce) {
+results results_of(unsigned seed, bool waits, bool reduce) {
   results all;
   struct state {
     m::atomic<int> words[3];
@@ -193,6 +194,7 @@ results results_of(unsigned seed, bool reduce) {
     result seen{};
   };
   m::limits bounds{.preemptions = 2, .delayed_stores = 1, .timeouts = 0};
+  if (waits) bounds = {.preemptions = 1, .delayed_stores = 0, .timeouts = 1};
   bounds.reduce = reduce;
   const auto r = m::explore(bounds, [&](m::scenario& s) {
     auto w = std::make_shared<state>();
@@ -207,13 +209,19 @@ results results_of(unsigned seed, bool reduce) {
           auto& word = w->words[program[i] % 3];
           const int value = static_cast<int>(10 * t + i + 1);
           int& seen = w->seen[3 * t + i];
-          switch (program[i] / 3 % 6) {
+          switch (program[i] / 3 % (waits ? 8 : 6)) {
             case 0: word.store(value, std::memory_order_release); break;
             case 1: word.store(value); break;
             case 2: seen = word.fetch_add(100); break;
             case 3: word.compare_exchange_strong(seen, value); break;
             case 4: m::full_fence(); [[fallthrough]];
-            default: seen = word.load(std::memory_order_acquire);
+            case 5: seen = word.load(std::memory_order_acquire); break;
+            case 6: {
+              const int now = word.load();
+              seen = 1000 + 10 * now + (word.futex_wait(now, true) ? 1 : 0);
+              break;
+            }
+            default: m::atomic<int>::futex_wake(&word);
           }
         }
         if (t == 0) w->gate.store(true);
@@ -234,8 +242,11 @@ results results_of(unsigned seed, bool reduce) {
 TEST_CASE("model: what makes the search fast leaves no result out", "[model]") {
   for (unsigned seed = 0; seed < 60; ++seed) {
     CAPTURE(seed);
-    const results all = results_of(seed, false);
-    CHECK(all.size() >= 1);
-    CHECK((results_of(seed, true) == all));
+    for (const bool waits : {false, true}) {
+      CAPTURE(waits);
+      const results all = results_of(seed, waits, false);
+      CHECK(all.size() >= 1);
+      CHECK((results_of(seed, waits, true) == all));
+    }
   }
 }
