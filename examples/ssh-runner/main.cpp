@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <exception>
 #include <filesystem>
 #include <iostream>
 #include <sstream>
@@ -75,9 +76,16 @@ int checked_main(int argc, char** argv) {
   print_summary(words, all.results, weft::clock::now() - begin, asked->output.quiet);
   if (!all.output_error.empty())
     words << "ssh-runner: some output is lost: " << all.output_error << '\n';
+  // The file first: who reads the words may have stopped.
+  std::exception_ptr unwritten;
+  try {
+    if (!asked->ending.failed_file.empty())
+      write_failed_file(asked->ending.failed_file, planned, all.results);
+  } catch (const std::system_error&) {
+    unwritten = std::current_exception();
+  }
   say_in_the_end(words.str(), all.told_to_leave);
-  if (!asked->ending.failed_file.empty())
-    write_failed_file(asked->ending.failed_file, planned, all.results);
+  if (unwritten) std::rethrow_exception(unwritten);
   return status_of(all, *asked);
 }
 

@@ -20,6 +20,27 @@ TEST_CASE("each retry waits twice as long as the one before") {
   CHECK(retry_delay(1000000s, 1000, 1.0) == 1000000s);
 }
 
+TEST_CASE("what may pass is told from what has been decided") {
+  const auto at = [](phase where, verdict what = verdict::not_connected) {
+    return failure(what, where, "it was so");
+  };
+  CHECK(at(phase::handshake).may_pass());
+  CHECK(at(phase::connect, verdict::timed_out).may_pass());
+  CHECK_FALSE(at(phase::connect).for_good().may_pass());
+  CHECK_FALSE(at(phase::login).may_pass());
+  CHECK_FALSE(at(phase::host_key, verdict::host_key_refused).may_pass());
+  // A server may count logins, so a host's own is not tried again; a jump host's that was slow is, for others wait
+  // for it.
+  CHECK_FALSE(at(phase::login, verdict::timed_out).may_pass());
+  CHECK(at(phase::login, verdict::timed_out).may_pass_there());
+  CHECK_FALSE(at(phase::login).may_pass_there());
+  CHECK_FALSE(at(phase::host_key, verdict::host_key_refused).may_pass_there());
+  CHECK(at(phase::login, verdict::timed_out).behind("gate").may_pass());
+  CHECK(at(phase::handshake).behind("gate").may_pass());
+  CHECK_FALSE(at(phase::login).behind("gate").may_pass());
+  CHECK_FALSE(at(phase::connect).for_good().behind("gate").may_pass());
+}
+
 // What is ready counts more than the time, once: not for ever where the other side goes on and on.
 TEST_CASE("an attempt whose time is over waits no more, however much comes") {
   const verdict outcome = weft::run([] {

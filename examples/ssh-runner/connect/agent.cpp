@@ -148,7 +148,7 @@ agent_relay::agent_relay(const agent& real, const std::vector<agent::identity>& 
             answer = real.ask(*request, limit_.ctx());
             if (answer.front() == failure_answer) problem_ = "the agent refuses to sign";
           } catch (const std::system_error& error) {
-            problem_ = error.code().message();
+            problem_ = "the agent cannot be asked: " + error.code().message();
             late_ = limit_.late();
           }
         }

@@ -71,7 +71,7 @@ std::shared_ptr<jump_pool::entry> jump_pool::find_or_make(const endpoint& via) {
   // What failed for good is not tried again for each of many hosts: a server may count refused logins.
   const bool over =
       known && known->ready.closed() &&
-      (known->connection ? known->connection->lost() : !known->failed || known->failed->may_pass());
+      (known->connection ? known->connection->lost() : !known->failed || known->failed->may_pass_there());
   if (!known || over) {
     known = std::make_shared<entry>();
     making_.go([this, &via, e = known] { make(via, *e); });

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <set>
@@ -23,7 +24,7 @@ constexpr std::size_t longest_chain = 8;
 constexpr duration usual_keep_alive = std::chrono::seconds(30);
 
 // As ssh-keygen -l prints it; "SHA256:" may be missing in front, and the end may be padded.
-std::string checked_fingerprint(std::string text) {
+std::string checked_fingerprint(std::string text, const std::string& host) {
   constexpr std::string_view kind = "SHA256:";
   constexpr std::size_t digits = 43;  // of 32 bytes in base64
   const auto is_digit = [](char c) {
@@ -33,9 +34,25 @@ std::string checked_fingerprint(std::string text) {
   if (text.ends_with('=')) text.pop_back();
   const std::string_view hash = std::string_view(text).substr(kind.size());
   if (hash.size() != digits || !std::ranges::all_of(hash, is_digit))
-    throw usage_error("fingerprint '" + std::string(hash) +
-                      "': must be SHA256: and 43 characters, as ssh-keygen -l prints it");
+    throw usage_error(
+        fmt::format("{}: fingerprint '{}': must be SHA256: and 43 characters, as "
+                    "ssh-keygen -l prints it",
+                    host, hash));
   return text;
+}
+
+// Of --known-hosts. What cannot be read must not pass for a file that knows nobody.
+void check_known_hosts_file(const std::string& file, bool may_be_new) {
+  if (file == "none") return;
+  std::error_code error;
+  const auto kind = std::filesystem::status(file, error).type();
+  if (kind == std::filesystem::file_type::not_found) {
+    if (may_be_new) return;
+    throw usage_error("--known-hosts: there is no " + file +
+                      "; only with --host-key-check accept-new the first one may be made");
+  }
+  if (kind == std::filesystem::file_type::directory || !std::ifstream(file))
+    throw usage_error("--known-hosts: cannot read " + file);
 }
 
 // What it takes to name the host again; but no password, and nothing with a blank, which a hosts file
@@ -251,18 +268,12 @@ host_key_rule planner::make_rule(const endpoint& to, const target& t, const host
       asked_.host_keys.check.value_or(strict == "accept-new" ? host_key_check::accept_new
                                       : strict == "no" || strict == "off" ? host_key_check::no
                                                                           : host_key_check::yes);
-  if (!rule.fingerprint.empty()) rule.fingerprint = checked_fingerprint(rule.fingerprint);
+  if (!rule.fingerprint.empty()) rule.fingerprint = checked_fingerprint(rule.fingerprint, to.name);
   if (rule.check == host_key_check::no || !rule.fingerprint.empty()) return rule;
 
   std::vector<std::string> files = asked_.host_keys.known_hosts;
-  for (const std::string& file : files) {
-    if (std::filesystem::is_directory(file))
-      throw usage_error("--known-hosts: " + file + " is a directory");
-    if (file == "none" || std::filesystem::exists(file)) continue;
-    if (rule.check != host_key_check::accept_new || file != files.front())
-      throw usage_error("--known-hosts: there is no " + file +
-                        "; only with --host-key-check accept-new the first one may be made");
-  }
+  for (const std::string& file : files)
+    check_known_hosts_file(file, rule.check == host_key_check::accept_new && file == files.front());
   if (files.empty()) {
     files = config.known_hosts_files;
     if (files.empty() && !me_.home.empty()) files = {(me_.ssh_dir() / "known_hosts").string()};

@@ -10,9 +10,9 @@ bool says(const result& r, std::string_view words) {
 std::string for_login(const result& r) {
   if (says(r, "Too many authentication failures"))
     return "name the key with --key, and with --identities-only no other of the agent's is tried";
+  if (says(r, "agent ")) return "see what `ssh-add -l` says, or name a key with --key";
   if (says(r, "closed the connection") || says(r, "reset"))
     return "the server's log may say why; perhaps it had enough of wrong keys (--identities-only)";
-  if (says(r, "agent ")) return "see what `ssh-add -l` says, or name a key with --key";
   if (says(r, "tried nothing")) return "give a key with --key, a password, or start an agent";
   return "is it the right user (--user) and key (--key)? Is the key in the host's authorized_keys?";
 }

@@ -48,7 +48,7 @@ class failure : public std::runtime_error {
   failure behind(const std::string& jump_host) const {
     failure f(what_kind, phase::connect,
               "jump host " + jump_host + ": " + std::string(to_string(where)) + ": " + what());
-    f.final_ = final_ || where >= phase::login;
+    f.final_ = !may_pass_there();
     return f;
   }
   // The same where it would end so again.
@@ -63,6 +63,11 @@ class failure : public std::runtime_error {
   bool may_pass() const {
     return (what_kind == verdict::not_connected || what_kind == verdict::timed_out) &&
            where < phase::login && !final_;
+  }
+
+  // The same for a jump host, where a login that took too long stands for all hosts behind it.
+  bool may_pass_there() const {
+    return may_pass() || (what_kind == verdict::timed_out && where == phase::login && !final_);
   }
 
   verdict what_kind;

@@ -33,7 +33,8 @@ void add_host_options(option_table& options, host_settings& hosts, time_settings
           [&hosts](const std::string& list) {
             hosts.jump = list == "none" ? std::vector<std::string>{} : split_host_list(list);
           },
-          "Go through these hosts, one behind the other; none: whatever the configuration says")
+          "Go through these hosts, one behind the other; none: straight on, whatever the "
+          "configuration says")
       ->type_name("HOST,...")
       ->group("Hosts");
   options.time("--connect-timeout", times.connect,

@@ -144,6 +144,30 @@ local_second_interrupt_with_a_stuck_stderr() {
   expect_status 130
   grep -q '@web1:22 ' "$dir/stuck_failed" || fail "no failed file"
 }
+# It is there before the last words, which nobody reads here.
+local_failed_file_with_a_stuck_stderr() {
+  local pid tries=0
+  mkfifo "$dir/full"
+  exec 8<> "$dir/full"
+  rm -f "$dir/full_failed"
+  # So full that nothing more goes in.
+  dd if=/dev/zero of="$dir/full" bs=4096 oflag=nonblock 2> /dev/null || true
+  HOME=$dir "$ssh_runner" --config none --transport local --host web1 --failed-file "$dir/full_failed" \
+    --script 'exit 1' > "$dir/out" 2> "$dir/full" &
+  pid=$!
+  background+=("$pid")
+  until grep -qs '@web1:22 ' "$dir/full_failed"; do
+    kill -0 "$pid" 2> /dev/null || fail "it ended without a failed file"
+    sleep 0.05; tries=$((tries + 1)); [ $tries -lt 600 ] || fail "no failed file"
+  done
+  cat "$dir/full" > "$dir/err" 8>&- &  # reads until nobody has it open
+  exec 8>&-
+  status=0
+  wait "$pid" || status=$?
+  wait $!
+  expect_status 1; expect_err_has 'web1: command: exit status 1'
+}
+
 local_second_interrupt_on_a_stopped_terminal() {
   command -v script > /dev/null && command -v perl > /dev/null || { skip 'no script(1) or no perl here'; return 0; }
   rm -f "$dir/begun" "$dir/runner"

@@ -226,6 +226,17 @@ login_with_an_agent_that_will_not_sign() {
   unset SSH_AUTH_SOCK
 }
 
+login_with_an_agent_that_dies_while_signing() {
+  printf '#!/bin/sh\nkill -KILL "$PPID"\n' > "$dir/asking"
+  chmod +x "$dir/asking"
+  SSH_ASKPASS=$dir/asking DISPLAY=: start_agent
+  ssh-add -q -D 2> /dev/null
+  ssh-add -q -c "$dir/client_key" 2> /dev/null
+  run_without_key --host 127.0.0.1 --script 'echo hello'
+  expect_status 3; expect_err_has 'the agent cannot be asked: '; expect_err_has 'ssh-add -l'
+  unset SSH_AUTH_SOCK
+}
+
 # It gives its keys, and when it shall sign it waits for somebody's consent: for $dir/consent.
 start_agent_that_hangs_while_signing() {
   rm -f "$dir/consent"
