@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr auto kill_grace = 2s;  // between KILL and giving up
+constexpr auto kill_grace = 5s;  // between KILL and giving up
 
 // A child in the background can hold the output open after the command's end. What the command
 // itself wrote is under way by then and far inside these bounds.
