@@ -33,13 +33,23 @@ inline std::int64_t steady_now() noexcept {
   return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
 }
 
+#if WEFT_TSAN
+// TSan puts a signal off that meets a thread in a system call which it does not know, or shortly before one,
+// until that thread enters a call that it knows. So no such call is for ever, and the other one comes after it.
+inline std::int64_t not_for_ever(std::int64_t until) noexcept {
+  return std::min(until, steady_now() + 50'000'000);
+}
+inline void take_signals() noexcept {
+  const timespec nothing{};
+  nanosleep(&nothing, nullptr);
+}
+#endif
+
 // Blocks while the word has this value, until the point in steady nanoseconds; may return early.
 inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value,
                        std::int64_t until = INT64_MAX) noexcept {
 #if WEFT_TSAN
-  // TSan puts a signal off that meets a thread in a system call which it does not know, until that
-  // thread enters one that it knows: below.
-  until = std::min(until, steady_now() + 50'000'000);
+  until = not_for_ever(until);
 #endif
   timespec at;
   timespec* limit = nullptr;
@@ -52,8 +62,7 @@ inline void futex_wait(std::atomic<std::uint32_t>& word, std::uint32_t value,
   syscall(SYS_futex, &word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, value, limit, nullptr,
           FUTEX_BITSET_MATCH_ANY);
 #if WEFT_TSAN
-  const timespec nothing{};
-  nanosleep(&nothing, nullptr);
+  take_signals();
 #endif
 }
 

@@ -6,10 +6,8 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <mutex>
@@ -109,8 +107,7 @@ void epoll_poller::interrupt() noexcept {
 int epoll_poller::wait(epoll_event* events, int most, std::int64_t until) noexcept {
   if (until == INT64_MIN) return epoll_wait(epoll_, events, most, 0);
 #if WEFT_TSAN
-  // TSan does not know epoll_pwait2, and puts off a signal that comes before it, see futex_wait.
-  until = std::min(until, steady_now() + 50'000'000);
+  until = not_for_ever(until);  // TSan does not know epoll_pwait2
 #endif
   timespec limit{};
   timespec* at = nullptr;
@@ -126,8 +123,7 @@ int epoll_poller::wait(epoll_event* events, int most, std::int64_t until) noexce
     const auto n = syscall(SYS_epoll_pwait2, epoll_, events, most, at, nullptr, 0);
 #if WEFT_TSAN
     const int error = last_error();
-    const timespec nothing{};
-    nanosleep(&nothing, nullptr);
+    take_signals();
     *thread_errno() = error;
 #endif
     if (n >= 0 || last_error() == EINTR) return static_cast<int>(n);
