@@ -81,14 +81,16 @@ class place {
 class heard_signals {
  public:
   heard_signals() {
+    auto next = ending_.begin();
     for (const int number : not_ignored({SIGINT, SIGTERM, SIGHUP}))
-      ending_[count_++] = weft::notify_signals({number});
+      *next++ = weft::notify_signals({number});
   }
   heard_signals(const heard_signals&) = delete;
   heard_signals& operator=(const heard_signals&) = delete;
   ~heard_signals() {
     weft::stop_signals(status_);
-    for (unsigned i = 0; i < count_; ++i) weft::stop_signals(ending_[i]);
+    for (const auto& channel : ending_)
+      if (channel) weft::stop_signals(channel);
   }
   const weft::recv_chan<int>& status() const { return status_; }
   // One each; those that are ignored are nil channels.
@@ -97,7 +99,6 @@ class heard_signals {
  private:
   weft::recv_chan<int> status_ = weft::notify_signals({SIGUSR1});
   std::array<weft::recv_chan<int>, 3> ending_;
-  unsigned count_ = 0;
 };
 
 runner::runner(const settings& asked, const plan& planned)

@@ -19,8 +19,6 @@ void stopper::stop(verdict of_hosts, const std::string& why) {
   cancel_soft_(std::make_exception_ptr(run_stopped(of_hosts, why)));
 }
 
-void stopper::stop_now() { cancel_hard_(); }
-
 run_stopped stopper::reason() const {
   try {
     if (const std::exception_ptr cause = soft_.cause()) std::rethrow_exception(cause);

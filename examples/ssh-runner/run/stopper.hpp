@@ -27,7 +27,7 @@ class stopper {
   const weft::context& hard() const { return hard_; }
 
   void stop(verdict of_hosts, const std::string& why);  // the first reason counts
-  void stop_now();
+  void stop_now() { cancel_hard_(); }
 
   bool stopping() const { return soft_.err() != weft::context_error::none; }
   bool stopping_now() const { return hard_.err() != weft::context_error::none; }
