@@ -1,10 +1,10 @@
 // file_descriptor and pipe: ownership, reading, writing.
 #include "bytes.hpp"
 #include "collect.hpp"
-#include "processes.hpp"
 #include "support/catch.hpp"
 #include "support/fd_count.hpp"
 #include "support/scale.hpp"
+#include "support/scratch_directory.hpp"
 
 #include <weft/weft.hpp>
 

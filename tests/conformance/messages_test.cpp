@@ -131,7 +131,7 @@ TEST_CASE("messages of calls on descriptors", "[io][messages]") {
 }
 
 TEST_CASE("messages of calls on sockets", "[net][messages]") {
-  const weft_test::directory here;
+  const weft_test::scratch_directory here;
   weft_test::everywhere([&] {
     auto [client, server] = weft_test::connected();
     weft::tcp_listener listener("127.0.0.1", 0);
@@ -140,7 +140,7 @@ TEST_CASE("messages of calls on sockets", "[net][messages]") {
     weft::udp_socket socket("127.0.0.1");
     weft::udp_socket closed_socket("127.0.0.1");
     closed_socket.close();
-    const auto path = here.path / "socket";
+    const auto path = here / "socket";
     weft::unix_listener unix_listener(path);
     weft::unix_listener no_unix_listener;
     weft::unix_stream no_unix_stream;
@@ -219,17 +219,17 @@ TEST_CASE("messages of calls on sockets", "[net][messages]") {
          bad},
         {"weft::udp_socket::local_address" + unused, [&] { (void)closed_socket.local_address(); },
          bad},
-        {"weft::unix_stream::connect " + (here.path / "none").string(),
-         [&] { weft::unix_stream::connect(here.path / "none"); },
+        {"weft::unix_stream::connect " + (here / "none").string(),
+         [&] { weft::unix_stream::connect(here / "none"); },
          std::errc::no_such_file_or_directory},
-        {"weft::unix_stream::connect " + (here.path / "none").string(),
-         [&] { awaited([&] { return weft::unix_stream::async_connect(here.path / "none"); }); },
+        {"weft::unix_stream::connect " + (here / "none").string(),
+         [&] { awaited([&] { return weft::unix_stream::async_connect(here / "none"); }); },
          std::errc::no_such_file_or_directory},
         {"weft::unix_stream::close_write" + unused, [&] { no_unix_stream.close_write(); }, bad},
         {"weft::unix_listener " + path.string(), [&] { weft::unix_listener again(path); },
          std::errc::address_in_use},
-        {"weft::unix_listener " + (here.path / "none" / "socket").string(),
-         [&] { weft::unix_listener in_none(here.path / "none" / "socket"); },
+        {"weft::unix_listener " + (here / "none" / "socket").string(),
+         [&] { weft::unix_listener in_none(here / "none" / "socket"); },
          std::errc::no_such_file_or_directory},
         {"weft::unix_listener::accept" + unused, [&] { no_unix_listener.accept(); }, bad},
         {"weft::unix_listener::accept" + descriptor(unix_listener.get()),
@@ -243,10 +243,10 @@ TEST_CASE("messages of calls on sockets", "[net][messages]") {
 }
 
 TEST_CASE("messages of calls that make descriptors, where none is left", "[io][net][messages]") {
-  const weft_test::directory here;
+  const weft_test::scratch_directory here;
   const weft_test::no_descriptors none;
   constexpr auto no_more = std::errc::too_many_files_open;
-  const std::string path = (here.path / "socket").string();
+  const std::string path = (here / "socket").string();
   check_all({
       {"weft::pipe", [] { weft::pipe(); }, no_more},
       {"weft::file_descriptor::open /dev/null",
@@ -270,7 +270,7 @@ TEST_CASE("messages of calls that make descriptors, where none is left", "[io][n
 }
 
 TEST_CASE("messages of calls on processes and signals", "[os][messages]") {
-  const weft_test::directory here;
+  const weft_test::scratch_directory here;
   weft_test::everywhere([&] {
     weft::command c("sleep", {"1000"});
     c.start();
@@ -282,7 +282,7 @@ TEST_CASE("messages of calls on processes and signals", "[os][messages]") {
          none},
         {start + "true: stdin: /nowhere/in",
          [] { weft::command("true").stdin_from("/nowhere/in").start(); }, none},
-        {start + "true: stdout: ", [&] { weft::command("true").stdout_to(here.path).start(); },
+        {start + "true: stdout: ", [&] { weft::command("true").stdout_to(here.path()).start(); },
          std::errc::is_a_directory},
         {start + "true: stderr: descriptor -1",
          [] { weft::command("true").stderr_to(weft::file_descriptor()).start(); },

@@ -75,9 +75,9 @@ TEST_CASE("a server and its clients as coroutines", "[net][coro]") {
   descriptors_kept kept;
   const int clients = static_cast<int>(weft_test::scaled(200));
   auto check = [clients] {
-    weft_test::directory dir;
+    weft_test::scratch_directory dir;
     tcp_listener tcp("127.0.0.1", 0);
-    unix_listener unix_one(dir.path / "socket", 8);
+    unix_listener unix_one(dir / "socket", 8);
     weft::wait_group connections;
     auto tcp_server = weft::spawn(serve(tcp, clients, connections));
     auto unix_server = weft::spawn(serve(unix_one, clients, connections));
@@ -85,7 +85,7 @@ TEST_CASE("a server and its clients as coroutines", "[net][coro]") {
     for (int i = 0; i < clients; ++i) {
       const std::string text = "client " + std::to_string(i);
       answers.push_back(weft::spawn(ask(tcp_stream::async_connect(tcp.local_address()), text)));
-      answers.push_back(weft::spawn(ask(unix_stream::async_connect(dir.path / "socket"), text)));
+      answers.push_back(weft::spawn(ask(unix_stream::async_connect(dir / "socket"), text)));
     }
     for (int i = 0; i < 2 * clients; ++i) {
       CHECK(answers[i].get() == "client " + std::to_string(i / 2));
@@ -176,33 +176,33 @@ TEST_CASE("async_connect by address and by name", "[net][coro]") {
 
 TEST_CASE("limits and contexts of async_connect", "[net][coro]") {
   descriptors_kept kept;
-  weft_test::directory dir;
+  weft_test::scratch_directory dir;
   weft::run([&] {
     weft_test::black_hole hole;
     CHECK(error_of(tcp_stream::async_connect(hole.address(), 0ms)) == std::errc::timed_out);
     CHECK(error_of(tcp_stream::async_connect(hole.address(), 2ms)) == std::errc::timed_out);
     CHECK(error_of(tcp_stream::async_connect("127.0.0.1", hole.address().port(), 2ms)) ==
           std::errc::timed_out);
-    unix_listener listener(dir.path / "socket", 0);
+    unix_listener listener(dir / "socket", 0);
     std::vector<unix_stream> filling;
     while (!weft_test::error_of(
-        [&] { filling.push_back(unix_stream::connect(dir.path / "socket", 0ms)); })) {
+        [&] { filling.push_back(unix_stream::connect(dir / "socket", 0ms)); })) {
     }
-    CHECK(error_of(unix_stream::async_connect(dir.path / "socket", 2ms)) == std::errc::timed_out);
+    CHECK(error_of(unix_stream::async_connect(dir / "socket", 2ms)) == std::errc::timed_out);
     auto [ctx, cancel] = weft::with_cancel(weft::background());
     auto tcp = weft::spawn(outcome_of(tcp_stream::async_connect(hole.address(), ctx)));
     auto named =
         weft::spawn(outcome_of(tcp_stream::async_connect("127.0.0.1", hole.address().port(), ctx)));
-    auto unix_one = weft::spawn(outcome_of(unix_stream::async_connect(dir.path / "socket", ctx)));
+    auto unix_one = weft::spawn(outcome_of(unix_stream::async_connect(dir / "socket", ctx)));
     until_parked(3);
     cancel();
     CHECK(tcp.get().error == std::errc::operation_canceled);
     CHECK(named.get().error == std::errc::operation_canceled);
     CHECK(unix_one.get().error == std::errc::operation_canceled);
     auto accepting = weft::spawn(listener.async_accept());
-    CHECK(weft::spawn(unix_stream::async_connect(dir.path / "socket")).get().get() >= 0);
+    CHECK(weft::spawn(unix_stream::async_connect(dir / "socket")).get().get() >= 0);
     accepting.get();
-    CHECK(error_of(unix_stream::async_connect(dir.path / "none")) ==
+    CHECK(error_of(unix_stream::async_connect(dir / "none")) ==
           std::errc::no_such_file_or_directory);
   });
 }

@@ -64,9 +64,9 @@ TEST_CASE("a unix socket that is connected already is taken over as it is", "[ne
 
 TEST_CASE("connections over a path", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
+  weft_test::scratch_directory dir;
   everywhere([&] {
-    const auto path = dir.path / "socket";
+    const auto path = dir / "socket";
     unix_listener listener(path);
     CHECK(std::filesystem::is_socket(path));
     unix_stream client = unix_stream::connect(path);
@@ -88,8 +88,8 @@ TEST_CASE("connections over a path", "[net][unix]") {
 
 TEST_CASE("a path that exists is not taken over", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
-  const auto path = dir.path / "socket";
+  weft_test::scratch_directory dir;
+  const auto path = dir / "socket";
   {
     unix_listener listener(path);
     CHECK(error_of([&] { unix_listener{path}; }) == std::errc::address_in_use);
@@ -100,7 +100,7 @@ TEST_CASE("a path that exists is not taken over", "[net][unix]") {
   {
     // What a server that was killed leaves behind.
     unix_listener listener(path);
-    const auto kept_name = dir.path / "kept";
+    const auto kept_name = dir / "kept";
     std::filesystem::rename(path, kept_name);
     listener.close();
     std::filesystem::rename(kept_name, path);
@@ -116,8 +116,8 @@ TEST_CASE("a path that exists is not taken over", "[net][unix]") {
 
 TEST_CASE("a listener removes only what it made", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
-  const auto path = dir.path / "socket";
+  weft_test::scratch_directory dir;
+  const auto path = dir / "socket";
   unix_listener old_one(path);
   std::filesystem::remove(path);  // as an administrator may
   unix_listener new_one(path);
@@ -132,9 +132,9 @@ TEST_CASE("a listener that was moved from owns nothing", "[net][unix]") {
   descriptors_kept kept;
   static_assert(!std::is_copy_constructible_v<unix_listener>);
   static_assert(std::is_nothrow_move_constructible_v<unix_listener>);
-  weft_test::directory dir;
-  const auto path = dir.path / "socket";
-  const auto other_path = dir.path / "other";
+  weft_test::scratch_directory dir;
+  const auto path = dir / "socket";
+  const auto other_path = dir / "other";
   unix_listener listener(path);
   {
     unix_listener moved = std::move(listener);
@@ -158,20 +158,20 @@ TEST_CASE("a listener that was moved from owns nothing", "[net][unix]") {
 
 TEST_CASE("a path is removed wherever the process has gone meanwhile", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
+  weft_test::scratch_directory dir;
   const auto before = std::filesystem::current_path();
-  std::filesystem::current_path(dir.path);
+  std::filesystem::current_path(dir.path());
   unix_listener listener("here");
   std::filesystem::current_path(before);
-  CHECK(std::filesystem::is_socket(dir.path / "here"));
+  CHECK(std::filesystem::is_socket(dir / "here"));
   listener.close();
-  CHECK_FALSE(std::filesystem::exists(dir.path / "here"));
+  CHECK_FALSE(std::filesystem::exists(dir / "here"));
 }
 
 TEST_CASE("paths that cannot be", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
-  const std::string stem = dir.path.string() + '/';
+  weft_test::scratch_directory dir;
+  const std::string stem = dir.path().string() + '/';
   const std::string longest = stem + std::string(107 - stem.size(), 'l');
   unix_listener listener(longest);
   CHECK(unix_stream::connect(longest).get() >= 0);
@@ -184,15 +184,15 @@ TEST_CASE("paths that cannot be", "[net][unix]") {
   CHECK(error_of([&] { unix_stream::connect(""); }) == std::errc::invalid_argument);
   CHECK(error_of([&] { unix_stream::connect(std::string("a\0b", 3)); }) ==
         std::errc::invalid_argument);
-  CHECK(error_of([&] { unix_listener{dir.path / "no" / "socket"}; }) ==
+  CHECK(error_of([&] { unix_listener{dir / "no" / "socket"}; }) ==
         std::errc::no_such_file_or_directory);
 }
 
 TEST_CASE("close wakes who accepts; limits and contexts", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
+  weft_test::scratch_directory dir;
   weft::run([&] {
-    unix_listener listener(dir.path / "socket");
+    unix_listener listener(dir / "socket");
     CHECK(error_of([&] { listener.accept(0ms); }) == std::errc::timed_out);
     CHECK(error_of([&] { listener.accept(2ms); }) == std::errc::timed_out);
     auto [ctx, cancel] = weft::with_cancel(weft::background());
@@ -209,8 +209,8 @@ TEST_CASE("close wakes who accepts; limits and contexts", "[net][unix]") {
 
 TEST_CASE("a full queue: connect waits for room, or for its limit", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
-  const auto path = dir.path / "socket";
+  weft_test::scratch_directory dir;
+  const auto path = dir / "socket";
   everywhere([&] {
     unix_listener listener(path, 0);
     std::vector<unix_stream> filling;
@@ -229,8 +229,8 @@ TEST_CASE("a full queue: connect waits for room, or for its limit", "[net][unix]
 
 TEST_CASE("many connections over one path", "[net][unix]") {
   descriptors_kept kept;
-  weft_test::directory dir;
-  const auto path = dir.path / "socket";
+  weft_test::scratch_directory dir;
+  const auto path = dir / "socket";
   const int clients = static_cast<int>(weft_test::scaled(300));
   weft_test::notes notes;
   weft::run([&] {

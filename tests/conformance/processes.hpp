@@ -4,6 +4,7 @@
 #include "support/catch.hpp"
 #include "support/child_count.hpp"
 #include "support/fd_count.hpp"
+#include "support/scratch_directory.hpp"
 
 #include <weft/weft.hpp>
 
@@ -14,7 +15,6 @@
 #include <system_error>
 #include <utility>
 
-#include <stdlib.h>
 
 namespace weft_test {
 
@@ -63,27 +63,6 @@ void in_both(F f) {
   });
   CHECK(fd_count() == descriptors);
 }
-
-// A directory that is gone at the end.
-class scratch_directory {
- public:
-  scratch_directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weft-test-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path_ = pattern;
-  }
-  scratch_directory(const scratch_directory&) = delete;
-  scratch_directory& operator=(const scratch_directory&) = delete;
-  ~scratch_directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const char* name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline void write_file(const std::filesystem::path& path, const std::string& text) {
   std::ofstream(path) << text;

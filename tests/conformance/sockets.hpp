@@ -6,19 +6,17 @@
 #include "support/catch.hpp"
 #include "support/closed_port.hpp"
 #include "support/fd_count.hpp"
+#include "support/scratch_directory.hpp"
 
 #include <weft/weft.hpp>
 
-#include <stdlib.h>
 #include <sys/resource.h>
 
-#include <unistd.h>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -110,19 +108,6 @@ struct black_hole {
   weft::socket_address address() const { return listener.local_address(); }
   weft::tcp_listener listener;
   std::vector<weft::tcp_stream> filling;
-};
-
-// A directory that goes with it.
-struct directory {
-  directory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "weft-net-XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    path = pattern;
-  }
-  directory(const directory&) = delete;
-  directory& operator=(const directory&) = delete;
-  ~directory() { std::filesystem::remove_all(path); }
-  std::filesystem::path path;
 };
 
 // The process has no descriptor left while one lives, but those that spare() gives back.

@@ -36,11 +36,11 @@
 
 #include "conformance/bytes.hpp"
 #include "conformance/collect.hpp"
-#include "conformance/processes.hpp"
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/no_spare_thread.hpp"
 #include "support/scale.hpp"
+#include "support/scratch_directory.hpp"
 #include "unit/held_calls.hpp"
 #include "unit/refuse.hpp"
 
