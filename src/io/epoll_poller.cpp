@@ -107,7 +107,9 @@ void epoll_poller::interrupt() noexcept {
 int epoll_poller::wait(epoll_event* events, int most, std::int64_t until) noexcept {
   if (until == INT64_MIN) return epoll_wait(epoll_, events, most, 0);
 #if WEFT_TSAN
-  until = not_for_ever(until);  // TSan does not know epoll_pwait2
+  // TSan does not know epoll_pwait2. Before it, not after: what it brings is not to grow old.
+  take_signals();
+  until = not_for_ever(until);
 #endif
   timespec limit{};
   timespec* at = nullptr;
@@ -121,11 +123,6 @@ int epoll_poller::wait(epoll_event* events, int most, std::int64_t until) noexce
 #ifdef SYS_epoll_pwait2
   if (has_pwait2_.load(std::memory_order_relaxed)) {
     const auto n = syscall(SYS_epoll_pwait2, epoll_, events, most, at, nullptr, 0);
-#if WEFT_TSAN
-    const int error = last_error();
-    take_signals();
-    *thread_errno() = error;
-#endif
     if (n >= 0 || last_error() == EINTR) return static_cast<int>(n);
     has_pwait2_.store(false, std::memory_order_relaxed);  // a kernel before 5.11, or seccomp
   }
@@ -217,6 +214,7 @@ epoll_poller::armed epoll_poller::arm_locked(descriptor_entry& e) noexcept {
   epoll_event event{};
   if (e.registered.load(std::memory_order_relaxed)) {
     event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLPRI | EPOLLET;
+    ++e.epoch;  // what is on its way may be over; what is there comes again
     event.data.u64 = key_of(e);
     if (control(EPOLL_CTL_MOD, e.fd, &event)) return armed::waits;
     // Closed behind weft's back: it is what its number is now.

@@ -17,9 +17,10 @@
 //   come since, another attempt is superfluous. Hang-ups and the like come once and stay, so then
 //   nothing is exhausted.
 // epochs: an event carries the entry's epoch. It changes when the registration ends, and with every
-//   arming for one event, so what belongs to a number's last life wakes nobody.
+//   arming, so what belongs to a number's last life wakes nobody, nor what has been read meanwhile.
 // both_at_once: where the registration is edge-triggered, a level wait asks the kernel to look again
-//   (EPOLL_CTL_MOD); the event is for all.
+//   (EPOLL_CTL_MOD); the event is for all. One of before that is on its way is dropped: what it told of
+//   is told again, if it is still there.
 // Order of locks: a select's channels, then an entry, then a context.
 // Proved by: tests/conformance/readiness_test.cpp, descriptor_*.cpp, tests/unit/poller_test.cpp,
 //   tests/stress/io_stress.cpp.

@@ -72,7 +72,8 @@ int collect(state& k, epoll_event* events, int most) {
     if (r.number < 0 || !r.armed || !k.readable[r.file] || (r.wanted.events & EPOLLIN) == 0) continue;
     if (n == most) break;
     events[n++] = {EPOLLIN, r.wanted.data};
-    if ((r.wanted.events & EPOLLONESHOT) != 0) r.armed = false;
+    // An edge is told once, and one that asks for one event has that.
+    if ((r.wanted.events & (EPOLLONESHOT | EPOLLET)) != 0) r.armed = false;
   }
   return n;
 }
@@ -99,6 +100,13 @@ void kernel::close(int number) {
 void kernel::make_readable(int number) {
   const change k;
   k->readable[k->file_of[number]] = true;
+  for (registration& r : k->registered) {
+    if (r.file == k->file_of[number] && (r.wanted.events & EPOLLET) != 0) r.armed = true;
+  }
+}
+void kernel::read_all(int number) {
+  state& k = enter();
+  k.readable[k.file_of[number]] = false;
 }
 bool kernel::is_readable(int number) const {
   const state& k = *now_running;

@@ -1,5 +1,5 @@
 // As much of the kernel as the poller uses: numbers of descriptors that name open files, which are
-// readable or not, one epoll instance and one eventfd. The linker gives the poller these calls for
+// readable or not, registered for one event or for edges, one epoll instance and one eventfd. The linker gives the poller these calls for
 // the system's (--wrap).
 #pragma once
 
@@ -14,6 +14,7 @@ class kernel {
   void open(int number);
   void close(int number);
   void make_readable(int number);
+  void read_all(int number);
   bool is_readable(int number) const;
 };
 

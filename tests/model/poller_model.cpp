@@ -4,6 +4,7 @@
 #include <system_error>
 
 #include "io/epoll_poller.hpp"
+#include "io/wait.hpp"
 #include "model/check.hpp"
 #include "model/kernel.hpp"
 #include "model/runtime.hpp"
@@ -29,6 +30,13 @@ struct world {
       m::require(kernel.is_readable(fd), "an event of the file before");
     }
   }
+  // As a file_descriptor's read that has found nothing: registered for edges from then on.
+  void wait_for_edge() {
+    const auto& side = weft::detail::poller_of(runtime->core()).entry_of(fd).reading;
+    const weft::detail::owned_descriptor owned{users, true, side.events.load()};
+    weft::detail::wait_descriptor(fd, false, {}, &owned);
+  }
+  m::atomic<std::uint32_t> users{0};
 };
 
 }  // namespace
@@ -36,9 +44,8 @@ struct world {
 TEST_CASE("model: poller, a wait and what it waits for", "[model]") {
   m::check_scheduler({.preemptions = 3, .timeouts = 0}, [](m::scenario& s) {
     auto* w = new world;
-    w->runtime->go([=] {
-      m::require(weft::wait_readable(fd) == wait_status::ready, "nobody cancelled it");
-    });
+    w->runtime->go(
+        [=] { m::require(weft::wait_readable(fd) == wait_status::ready, "nobody cancelled it"); });
     s.thread([=] { w->kernel.make_readable(fd); });
     s.at_end([=] { w->runtime->check_all_ended(); });
   });
@@ -75,6 +82,32 @@ TEST_CASE("model: poller, a number is closed and used again", "[model]") {
   });
 }
 
+TEST_CASE("model: poller, a level wait beside edges gets none of before", "[model]") {
+  m::check({.preemptions = 3, .delayed_stores = 0, .timeouts = 0}, [](m::scenario& s) {
+    auto* w = new world;
+    w->runtime->go([=] { w->wait_for_edge(); });
+    s.thread([=] {
+      w->kernel.make_readable(fd);  // so an event may be on its way
+      w->kernel.read_all(fd);
+      w->runtime->go([=] { w->kernel.make_readable(fd); });
+      if (weft::wait_readable(fd) == wait_status::ready) {
+        m::require(w->kernel.is_readable(fd), "an event of what has been read");
+      }
+    });
+    s.at_end([=] { w->runtime->check_all_ended(); });
+  });
+}
+
+TEST_CASE("model: poller, a level wait takes no edge from who waits for it", "[model]") {
+  m::check({.preemptions = 3, .delayed_stores = 0, .timeouts = 0}, [](m::scenario& s) {
+    auto* w = new world;
+    w->runtime->go([=] { w->wait_for_edge(); });
+    s.thread([=] { w->kernel.make_readable(fd); });
+    s.thread([] { weft::wait_readable(fd); });
+    s.at_end([=] { w->runtime->check_all_ended(); });
+  });
+}
+
 TEST_CASE("model: poller, a wait is cancelled while its event comes", "[model]") {
   m::check_scheduler({.preemptions = 3, .timeouts = 0}, [](m::scenario& s) {
     auto* w = new world;
@@ -86,7 +119,8 @@ TEST_CASE("model: poller, a wait is cancelled while its event comes", "[model]")
 }
 
 // Nobody polls then but a stand-in, for which the monitor has to be awake: see monitor_model.cpp.
-TEST_CASE("model: poller, a thread waits while the worker is kept and the monitor tires", "[model]") {
+TEST_CASE("model: poller, a thread waits while the worker is kept and the monitor tires",
+          "[model]") {
   m::check_scheduler({.preemptions = 1, .timeouts = 0}, [](m::scenario& s) {
     auto* w = new world(2);
     auto* over = new m::atomic<bool>(false);
