@@ -129,7 +129,7 @@ bool runtime_core::take_over_kept(worker* w) noexcept {
   for (unsigned i = 0; i < n; ++i) {
     worker* victim = at(i);
     if (victim == w || !is_kept(victim)) continue;
-    if (victim->wheel.next_due() <= now) victim->wheel.expire(now);  // onto this worker's queue
+    if (victim->wheel.next_due() <= now) victim->wheel.try_expire(now);  // onto this worker's queue
     loot l;
     if (victim->queue.take_by_force(l)) {
       bump(w->steals);
@@ -308,7 +308,7 @@ void runtime_core::sleep(worker* w) noexcept {
           for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
             const worker* other = at(i);
             if (is_kept(other)) {
-              until = std::min(until, other->wheel.next_due());
+              until = std::min(until, std::max(other->wheel.next_due(), now + shortest_watch));
             }
           }
         }
@@ -359,7 +359,7 @@ void runtime_core::sleep(worker* w) noexcept {
           continue;
         }
         in_hand_.fetch_add(1, std::memory_order_seq_cst);
-        if (other->wheel.next_due() < now - millisecond) other->wheel.expire(now);
+        if (other->wheel.next_due() < now - millisecond) other->wheel.try_expire(now);
         loot l;
         if (other->queue.take_by_force(l)) {
           bump(w->steals);

@@ -1,6 +1,8 @@
 #include "sched/timer_wheel.hpp"
 
+#include <algorithm>
 #include <bit>
+#include <cstdint>
 #include <mutex>
 
 #include "base/futex.hpp"
@@ -31,8 +33,8 @@ void timer_wheel::unlink(timer_node& node) noexcept {
 }
 
 // Every node's slot is not before the wheel's own position in its level, and the levels above
-// start later than all below, so the first bit of the lowest level in use is the first deadline.
-std::int64_t timer_wheel::compute_next_due() const noexcept {
+// start later than all below, so the first bit of the lowest level in use is where the first deadline is.
+std::int64_t timer_wheel::first_slot_begins() const noexcept {
   for (int level = 0; level < levels; ++level) {
     if (occupied_[level] == 0) continue;
     const int shift = level * slot_bits;
@@ -43,6 +45,22 @@ std::int64_t timer_wheel::compute_next_due() const noexcept {
     return static_cast<std::int64_t>(tick << tick_shift);
   }
   return never;
+}
+
+// Of its nodes, if they are few: or an idle process would come awake at the beginning of each slot above
+// the lowest level, only to move a node down.
+std::int64_t timer_wheel::first_deadline() const noexcept {
+  int level = 0;
+  while (level < levels && occupied_[level] == 0) ++level;
+  if (level == 0 || level == levels) return first_slot_begins();
+  std::uint64_t first = UINT64_MAX;
+  const timer_node* node = slots_[level][std::countr_zero(occupied_[level])];
+  for (int i = 0; node != nullptr; node = node->next, ++i) {
+    if (i == nodes_to_look_at) return first_slot_begins();
+    first = std::min(first, node->tick);
+  }
+  if (first > (std::uint64_t{INT64_MAX} >> tick_shift)) return never;
+  return static_cast<std::int64_t>(first << tick_shift);
 }
 
 bool timer_wheel::add(timer_node& node, std::int64_t now) noexcept {
@@ -80,15 +98,24 @@ bool timer_wheel::remove(timer_node& node) noexcept {
 }
 
 void timer_wheel::expire(std::int64_t now) noexcept {
+  lock_.lock();
+  expire_locked(now);
+}
+
+void timer_wheel::try_expire(std::int64_t now) noexcept {
+  if (lock_.try_lock()) expire_locked(now);
+}
+
+void timer_wheel::expire_locked(std::int64_t now) noexcept {
   wake_list wakes;
   timer_node* to_fire = nullptr;
   timer_node** last_to_fire = &to_fire;
   std::size_t expired = 0;
   {
-    std::lock_guard guard(lock_);
+    std::lock_guard guard(lock_, std::adopt_lock);
     const auto target = static_cast<std::uint64_t>(now) >> tick_shift;
     for (;;) {
-      const std::int64_t due = compute_next_due();
+      const std::int64_t due = first_slot_begins();
       if (due == never || due > now) break;
       const auto tick = static_cast<std::uint64_t>(due) >> tick_shift;
       int level = 0;
@@ -121,7 +148,7 @@ void timer_wheel::expire(std::int64_t now) noexcept {
       }
     }
     if (target > now_tick_) now_tick_ = target;
-    next_due_.store(compute_next_due(), std::memory_order_release);
+    next_due_.store(first_deadline(), std::memory_order_release);
   }
   wakes.wake_all();
   while (to_fire != nullptr) {

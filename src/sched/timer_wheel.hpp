@@ -1,7 +1,7 @@
 // A hierarchical timing wheel (Varghese and Lauck 1987), one a worker: setting and stopping are
 // O(1) under the wheel's own lock, since most timers never fire.
 //
-// A tick is 2^15 ns (33 us); deadlines are rounded up to it, so nothing fires early. Level l has 64
+// A tick is 2^12 ns (4 us); deadlines are rounded up to it, so nothing fires early. Level l has 64
 // slots of 64^l ticks; a node stands in the level of the highest group of six bits in which its
 // tick differs from the wheel's, and moves down when the wheel gets there.
 //
@@ -53,6 +53,9 @@ class timer_wheel {
   static bool remove(timer_node&) noexcept;
   // Fires what is due.
   void expire(std::int64_t now) noexcept;
+  // The same for another than the owner, unless somebody is at the wheel. That may be the owner, to move a
+  // million nodes down: it looks stuck then, and all who came to help it would wait for its lock.
+  void try_expire(std::int64_t now) noexcept;
   // Not later than the first deadline, in steady nanoseconds; may be earlier.
   std::int64_t next_due() const noexcept { return next_due_.load(std::memory_order_relaxed); }
   std::size_t size() const noexcept { return size_.load(std::memory_order_relaxed); }
@@ -61,13 +64,16 @@ class timer_wheel {
   timer_node* drain() noexcept;
 
  private:
-  static constexpr int tick_shift = 15;
+  static constexpr int tick_shift = 12;
   static constexpr int slot_bits = 6;
-  static constexpr int levels = 9;  // 54 bits of ticks: all that 63 bits of nanoseconds have
+  static constexpr int nodes_to_look_at = 16;
+  static constexpr int levels = 9;  // 54 bits of ticks; 63 bits of nanoseconds have 51
 
+  void expire_locked(std::int64_t now) noexcept;  // unlocks
   void link(timer_node&) noexcept;
   void unlink(timer_node&) noexcept;
-  std::int64_t compute_next_due() const noexcept;
+  std::int64_t first_slot_begins() const noexcept;
+  std::int64_t first_deadline() const noexcept;
 
   spin_lock lock_;
   std::uint64_t now_tick_ = 0;
