@@ -146,6 +146,9 @@ constexpr unsigned sanitizer_threads = WEFT_TSAN ? 1 : 0;
 }  // namespace
 
 bool check_deadlock(runtime_core& core) {
+  // What other threads there are is not asked each time that a program rests which is fed by them.
+  constexpr std::int64_t look_period = 200'000'000;
+  static std::atomic<std::int64_t> next_look{0};
   // Another thread may be about to do something; so may another runtime. All of weft rests before
   // the threads are counted and after it, and nothing of it has moved in between: so none of its
   // goroutines has started a thread since. A thread that has ended before the count has left what it
@@ -155,8 +158,13 @@ bool check_deadlock(runtime_core& core) {
   const std::uint64_t own = own_threads.load();
   if (any_signal_channel()) return false;
   if (!core.is_quiescent() || !others_are_quiescent(core)) return false;
+  const std::int64_t now = steady_now();
+  if (now < next_look.load(std::memory_order_relaxed)) return false;
   const unsigned threads = count_threads();
-  if (threads == 0 || threads > static_cast<std::uint32_t>(own) + sanitizer_threads) return false;
+  if (threads == 0 || threads > static_cast<std::uint32_t>(own) + sanitizer_threads) {
+    next_look.store(now + look_period, std::memory_order_relaxed);
+    return false;
+  }
   goroutine* main = core.main_goroutine.load();
   if (main == nullptr || core.is_ending() || main->wait.word.value() != claim_open) return false;
   if (!core.is_quiescent() || !others_are_quiescent(core)) return false;

@@ -14,7 +14,8 @@ constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t shortest_watch = 50 * microsecond;
 constexpr std::int64_t longest_watch = 5 * millisecond;
 constexpr std::int64_t call_watch_period = 10 * millisecond;
-constexpr std::int64_t foreign_look = 250 * millisecond;  // for threads that are not ours
+constexpr std::int64_t first_foreign_look = 250 * millisecond;  // for threads that are not ours
+constexpr std::int64_t last_foreign_look = 2'000 * millisecond;
 constexpr std::int64_t busy_poll_period = 100 * microsecond;
 constexpr std::int64_t take_over_period = 100 * microsecond;
 
@@ -293,6 +294,7 @@ void runtime_core::sleep(worker* w) noexcept {
     worker* nobody = nullptr;
     const bool watch = watcher_.compare_exchange_strong(nobody, w, std::memory_order_seq_cst);
     std::int64_t interval = shortest_watch;
+    std::int64_t foreign_look = first_foreign_look;
     for (;;) {
       std::int64_t now = steady_now();
       w->coarse_now.store(now, std::memory_order_relaxed);
@@ -320,6 +322,7 @@ void runtime_core::sleep(worker* w) noexcept {
           // may end: so it looks again every now and then.
           if (on_deadlock(*this)) break;  // main stands in this queue now
           until = std::min(until, now + foreign_look);
+          if (deep) foreign_look = std::min(2 * foreign_look, last_foreign_look);
         }
       }
       if (w->signal.load(std::memory_order_seq_cst) == 0 && until > now) {
