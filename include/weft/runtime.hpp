@@ -80,7 +80,7 @@ struct stack_mark {
 struct runtime_stats {
   unsigned workers = 0;              ///< threads that goroutines are spread over
   std::size_t goroutines = 0;        ///< alive: unstarted, runnable, running and parked
-  std::size_t parked = 0;            ///< waiting for something; while goroutines change queues, fewer
+  std::size_t parked = 0;            ///< each waited at some moment of the call; while others move, fewer
   std::size_t runnable = 0;          ///< could run, waiting for a worker; unstarted ones included
   std::uint64_t spawned = 0;         ///< goroutines ever made
   std::uint64_t switches = 0;        ///< goroutine to goroutine or to the scheduler

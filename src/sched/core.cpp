@@ -418,15 +418,19 @@ void runtime_core::add_timer(timer_node& node) noexcept {
 
 // ---- Looking in ----------------------------------------------------------------------------
 
-std::size_t runtime_core::alive() const noexcept {
-  // Ends first: what ends meanwhile is counted as alive, and nothing as ended that had not begun.
+std::uint64_t runtime_core::ended_so_far() const noexcept {
   std::uint64_t ended = ended_outside_.load(std::memory_order_acquire);
-  std::uint64_t spawned = 0;
-  const unsigned n = made_.load(std::memory_order_acquire);
-  for (unsigned i = 0; i < n; ++i) {
+  for (unsigned i = 0; i < made_.load(std::memory_order_acquire); ++i) {
     ended += at(i)->ended.load(std::memory_order_acquire);
   }
-  spawned = spawned_outside_.load(std::memory_order_acquire);
+  return ended;
+}
+
+std::size_t runtime_core::alive() const noexcept {
+  // Ends first: what ends meanwhile is counted as alive, and nothing as ended that had not begun.
+  const std::uint64_t ended = ended_so_far();
+  std::uint64_t spawned = spawned_outside_.load(std::memory_order_acquire);
+  const unsigned n = made_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < n; ++i) {
     spawned += at(i)->spawned.load(std::memory_order_acquire);
   }
@@ -441,6 +445,36 @@ std::size_t runtime_core::unstarted() const noexcept {
   return n;
 }
 
+namespace {
+
+struct carried_by {
+  std::size_t queued = 0;
+  std::size_t in_hand = 0;  // at least
+};
+
+// Some looks at a worker that is at it, for a quiet one.
+//
+// two_in_hand: between a yield's pick and its push two are in no list. The queue is busy from before
+//   the first to after the second, and the pick is counted in between. So who sees the counts of that
+//   time sees the queue busy, before it reads them or after; or it was not yet when they looked and is
+//   no more, and then the pick was counted after the first look.
+carried_by look_at(const worker& w) noexcept {
+  carried_by found;
+  for (int looks = 0; looks < 8; ++looks) {
+    const std::uint64_t moves = w.moves.load(std::memory_order_acquire);
+    const bool was_busy = w.queue.is_busy();
+    found.queued = w.queue.length();
+    found.in_hand = w.state.load(std::memory_order_relaxed) == worker_state::running ? 1 : 0;
+    std::atomic_thread_fence(std::memory_order_acquire);  // pairs with run_queue::publish_counts
+    if (was_busy || w.queue.is_busy()) continue;
+    if (w.moves.load(std::memory_order_relaxed) == moves) return found;
+  }
+  ++found.in_hand;
+  return found;
+}
+
+}  // namespace
+
 runtime_stats runtime_core::stats() const noexcept {
   tsan_blind blind;
   for (;;) {
@@ -454,9 +488,10 @@ runtime_stats runtime_core::stats() const noexcept {
 // list to another meanwhile, or is in somebody's hands (which may carry a worker's whole queue), is in
 // no count. But it has left a list by the end of this, and had not arrived in one at its beginning.
 // One that is just being started is counted before it is in a list; until then its starter's queue is
-// busy, or it is arriving.
-// Proved by: «what has not started is never counted as parked», «what another thread starts ...» in
-// tests/conformance/runtime_stats.cpp.
+// busy, or it is arriving. One that has ended since the first look has left its worker to another.
+// A running worker has one in its hands; while one yields, two: look_at().
+// Proved by: «what has not started is never counted as parked», «what another thread starts ...»,
+// «who yields, starts or ends ...» in tests/conformance/runtime_stats.cpp.
 runtime_stats runtime_core::stats_of_first(unsigned made) const noexcept {
   runtime_stats s;
   s.workers = worker_count();
@@ -466,6 +501,7 @@ runtime_stats runtime_core::stats_of_first(unsigned made) const noexcept {
   const std::uint64_t starved = ever_starved_.load(std::memory_order_acquire);
   const std::uint64_t waiting = starved_count_.load(std::memory_order_acquire);
   const std::uint64_t fed = starved > waiting ? starved - waiting : 0;
+  const std::uint64_t ended = ended_so_far();
   s.goroutines = alive();
   std::size_t busy = arriving_.load(std::memory_order_acquire);
   for (unsigned i = 0; i < made; ++i) busy += at(i)->queue.is_busy() ? 1 : 0;
@@ -477,8 +513,9 @@ runtime_stats runtime_core::stats_of_first(unsigned made) const noexcept {
     s.switches += w->moves.load(std::memory_order_relaxed);
     s.steals += w->steals.load(std::memory_order_relaxed);
     s.timers += w->wheel.size();
-    s.runnable += w->queue.length();
-    if (w->state.load(std::memory_order_relaxed) == worker_state::running) ++busy;
+    const carried_by here = look_at(*w);
+    s.runnable += here.queued;
+    busy += here.in_hand;
   }
   s.wakeups = wakeups_.load(std::memory_order_relaxed);
   s.blocked_workers = stuck_.load(std::memory_order_relaxed);
@@ -489,7 +526,8 @@ runtime_stats runtime_core::stats_of_first(unsigned made) const noexcept {
   const std::size_t carried = left > arrived ? left - arrived : 0;
   s.waited_for_stack = ever_starved_.load(std::memory_order_relaxed);
   s.waiting_for_stack = starved_count_.load(std::memory_order_relaxed);
-  const std::size_t not_parked = s.runnable + busy + carried + (s.waited_for_stack - fed);
+  const std::size_t gone = ended_so_far() - ended;
+  const std::size_t not_parked = s.runnable + busy + carried + gone + (s.waited_for_stack - fed);
   s.parked = s.goroutines > not_parked ? s.goroutines - not_parked : 0;
   s.stacks = stack_pool::total_stacks();
   s.unguarded_stacks = stack_pool::unguarded_stacks();

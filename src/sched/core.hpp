@@ -186,6 +186,7 @@ class runtime_core {
   void let_go() noexcept;  // after that: closes descriptors, forgets the user's callbacks
 
   std::size_t alive() const noexcept;
+  std::uint64_t ended_so_far() const noexcept;
   std::size_t unstarted() const noexcept;
   runtime_stats stats() const noexcept;
   phase current_phase() const noexcept { return phase_.load(std::memory_order_acquire); }
@@ -226,16 +227,21 @@ class runtime_core {
 
   // For the switching code below.
   // Also with locks held: does nothing that calls back.
+  template <bool Yields = false>
   WEFT_SWITCHING runnable pick(worker* w) noexcept {
-    w->moves.store(w->moves.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     const std::uint32_t left = w->until_look.load(std::memory_order_relaxed) - 1;
     w->until_look.store(left, std::memory_order_relaxed);
-    if (left == 0) [[unlikely]] return {};  // home looks around
+    runnable r;  // none: home looks around
+    if (left != 0) [[likely]] {
 #if WEFT_FORCE_MIGRATION
-    return pick_moved(w);
+      r = pick_moved(w, Yields);
 #else
-    return w->queue.pick();
+      r = Yields ? w->queue.pick_to_yield() : w->queue.pick();
 #endif
+    }
+    // After the pick, and release: see look_at() in core.cpp.
+    w->moves.store(w->moves.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+    return r;
   }
   goroutine* bind(worker*, seed*) noexcept;
   goroutine* bind_if_quick(worker*, seed*) noexcept;
@@ -253,7 +259,7 @@ class runtime_core {
   // See migration.cpp.
   bool must_move(const worker*, const runnable&) const noexcept;
   void move_away(goroutine*) noexcept;
-  runnable pick_moved(worker*) noexcept;
+  runnable pick_moved(worker*, bool yields) noexcept;
   goroutine* take_moved_locked(worker*) noexcept;
   void nap_if_refused(worker*) noexcept;
 #endif

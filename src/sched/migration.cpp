@@ -34,7 +34,16 @@ bool runtime_core::must_move(const worker* w, const runnable& r) const noexcept 
 }
 
 void runtime_core::move_away(goroutine* g) noexcept {
+  // It comes out of a list of this worker, and stats() is to see it somewhere.
+  {
+    std::lock_guard guard(global_lock_);
+    note_left_global_locked(1);
+  }
   push_global(g, nullptr);
+  {
+    std::lock_guard guard(global_lock_);
+    note_arrived_global_locked(1);
+  }
   // Who searches already may be one that must not take it.
   if (idle_count_.load(std::memory_order_relaxed) == 0) return;
   if (worker* other = pop_idle(); other != nullptr && !wake_worker(other, false)) {
@@ -42,9 +51,9 @@ void runtime_core::move_away(goroutine* g) noexcept {
   }
 }
 
-runnable runtime_core::pick_moved(worker* w) noexcept {
+runnable runtime_core::pick_moved(worker* w, bool yields) noexcept {
   for (;;) {
-    runnable r = w->queue.pick();
+    runnable r = yields ? w->queue.pick_to_yield() : w->queue.pick();
     if (!must_move(w, r)) return r;
     move_away(r.started);
   }

@@ -86,7 +86,7 @@ void run_queue::serve() noexcept {
     }
     busy_.store(0, std::memory_order_release);
     for (backoff b; (thief_.load(std::memory_order_acquire) & forced) != 0;) b.wait();
-    busy_.store(1, std::memory_order_relaxed);
+    busy_.store(at_lists, std::memory_order_relaxed);
     light_barrier();  // as in begin()
   }
 }
@@ -105,7 +105,7 @@ bool run_queue::ring(std::uintptr_t cell) noexcept {
 // thief_ says forced: waits until the owner is out of the lists. It stays out until thief_ is 0.
 void run_queue::force() noexcept {
   heavy_barrier();  // pairs with light_barrier in begin()
-  for (backoff b; busy_.load(std::memory_order_acquire) != 0;) b.wait();
+  for (backoff b; busy_.load(std::memory_order_acquire) == at_lists;) b.wait();
 }
 
 bool run_queue::take(loot& into, how_much amount, std::int64_t patience) noexcept {

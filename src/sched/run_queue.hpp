@@ -43,7 +43,10 @@ class run_queue {
   bool push_new(seed* s, std::atomic<std::uint64_t>& spawned) noexcept;
   void push_behind(seed* s) noexcept;  // the seeds that are here run first
   void push_loot(loot&) noexcept;
-  runnable pick() noexcept;
+  runnable pick() noexcept { return pick_leaving<0>(); }
+  // The same by one that yields and is pushed after the switch: is_busy() says until then that there
+  // are two in hand, not just one.
+  runnable pick_to_yield() noexcept { return pick_leaving<two_in_hand>(); }
   runnable pick_oldest() noexcept;  // so that nothing starves behind newer things
   loot take_all() noexcept;
   void answer_thief() noexcept {
@@ -103,6 +106,9 @@ class run_queue {
     atomic<bool> answered{false};
   };
   enum class how_much { half, all, woken };
+  // What busy_ says: the owner is at the lists; or just that stats() is not to trust the counts.
+  static constexpr std::uint32_t at_lists = 1;
+  static constexpr std::uint32_t two_in_hand = 2;
   static constexpr std::uintptr_t forced = 1;     // low bits of thief_ beside a request
   static constexpr std::uintptr_t answering = 2;
   static constexpr std::uintptr_t bell = 4;       // beside a bell_word
@@ -111,7 +117,7 @@ class run_queue {
   static constexpr std::uint32_t longest_streak = 64;  // of next ones in a row
 
   WEFT_SWITCHING void begin() noexcept {
-    busy_.store(1, std::memory_order_relaxed);
+    busy_.store(at_lists, std::memory_order_relaxed);
     light_barrier();  // pairs with heavy_barrier in force()
     if (thief_.load(std::memory_order_acquire) != 0) [[unlikely]] serve();
     plain_access(this);
@@ -120,14 +126,17 @@ class run_queue {
     publish_counts();
     leave();
   }
-  void leave() noexcept {
-    busy_.store(0, std::memory_order_release);  // pairs with force(): the lists are whole
+  void leave(std::uint32_t in_hand = 0) noexcept {
+    busy_.store(in_hand, std::memory_order_release);  // pairs with force(): the lists are whole
   }
+  // Release: who sees the new count sees also that the owner is, or was, at it: runtime_core::stats.
   void publish_counts() noexcept {
-    woken_count_.store(woken_.count, std::memory_order_relaxed);
-    fresh_count_.store(fresh_.count, std::memory_order_relaxed);
-    has_next_.store(next_ != nullptr ? 1 : 0, std::memory_order_relaxed);
+    woken_count_.store(woken_.count, std::memory_order_release);
+    fresh_count_.store(fresh_.count, std::memory_order_release);
+    has_next_.store(next_ != nullptr ? 1 : 0, std::memory_order_release);
   }
+  template <std::uint32_t InHand>
+  runnable pick_leaving() noexcept;
   void serve() noexcept;
   void cut(loot& into, how_much) noexcept;
   bool take(loot& into, how_much, std::int64_t patience) noexcept;
@@ -186,15 +195,16 @@ WEFT_SWITCHING bool run_queue::push_new(seed* s, std::atomic<std::uint64_t>& spa
   return others;
 }
 
-WEFT_SWITCHING runnable run_queue::pick() noexcept {
+template <std::uint32_t InHand>
+WEFT_SWITCHING runnable run_queue::pick_leaving() noexcept {
   begin();
   runnable r;
   if (next_ != nullptr) {
     if (++streak_ <= longest_streak || (woken_.first == nullptr && fresh_.newest == nullptr)) {
       r.started = next_;
       next_ = nullptr;
-      has_next_.store(0, std::memory_order_relaxed);
-      leave();
+      has_next_.store(0, std::memory_order_release);
+      leave(InHand);
       return r;
     }
     woken_.push_back(next_);
@@ -203,7 +213,8 @@ WEFT_SWITCHING runnable run_queue::pick() noexcept {
   streak_ = 0;
   r.started = woken_.pop_front();
   if (r.started == nullptr) r.fresh = fresh_.pop_newest();
-  end();
+  publish_counts();
+  leave(r ? InHand : 0);
   return r;
 }
 

@@ -163,7 +163,7 @@ WEFT_SWITCHING void yield_now(worker* w, goroutine* self) noexcept {
   {
     tsan_blind blind;
     saved_errno = *w->error_number;
-    const runnable next = w->core->pick(w);
+    const runnable next = w->core->pick<true>(w);
     // A look around is due, or there is nothing else to run; home finds out which.
     if (!next) [[unlikely]] {
       if (!WEFT_FORCE_MIGRATION && w->until_look.load(std::memory_order_relaxed) != 0) return;

@@ -110,6 +110,31 @@ TEST_CASE("what another thread starts is never counted as parked", "[runtime][st
   CHECK(wrong == 0);
 }
 
+// Nor is one that yields, or has ended. Here nobody ever waits.
+TEST_CASE("who yields, starts or ends is never counted as parked", "[runtime][stats]") {
+  std::size_t wrong = 0;
+  weft::run({.workers = 4}, [&] {
+    std::atomic<bool> stop = false;
+    std::atomic<int> left = 6;
+    for (int i = 0; i < 6; ++i) {
+      weft::go([&, i] {
+        while (!stop) {
+          if (i % 2 == 0) weft::go([] { weft::yield(); });
+          weft::yield();
+        }
+        --left;
+      });
+    }
+    for (std::size_t i = 0; i < weft_test::scaled(100'000); ++i) {
+      if (weft::stats().parked != 0) ++wrong;
+      if (i % 64 == 0) weft::yield();
+    }
+    stop = true;
+    while (left != 0) weft::yield();
+  });
+  CHECK(wrong == 0);
+}
+
 TEST_CASE("stats count what happens", "[runtime][stats]") {
   weft::run({.workers = 2}, [] {
     auto before = weft::stats();
