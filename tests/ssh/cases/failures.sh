@@ -149,7 +149,7 @@ failures_of_a_revoked_host_key() {
 }
 
 failures_of_a_command_that_hangs() {
-  run_in --host "$all_hosts" --command-timeout 5s --script '
+  run_in --host "$all_hosts" --command-timeout 5s --kill-after 60s --script '
     set -- $SSH_CONNECTION
     [ $3 != 127.0.0.4 ] || { echo hanging; echo $$ > "'"$dir"'/left_behind.1"; exec sleep 1000; }
     echo fine'

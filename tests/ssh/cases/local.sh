@@ -185,7 +185,7 @@ END
 }
 
 local_time_out() {
-  run_here --host web1 --command-timeout 5s --script 'sleep 1000 & sleep 1000'
+  run_here --host web1 --command-timeout 5s --kill-after 60s --script 'sleep 1000 & sleep 1000'
   expect_status 4; expect_err_has 'web1: time-out: the command took more than 5 s; ended by TERM'
   run_here --host web1 --command-timeout 5s --kill-after 200ms \
     --script 'trap "" TERM; sleep 1000; sleep 1000'

@@ -49,7 +49,7 @@ sudo_that_does_not_ask() {
 # Signals from an ordinary user's server reach sudo, which passes them on to the shell, and not to its
 # children: those are reached by sudo, too.
 sudo_ends_at_a_time_out() {
-  run_by_sudo --sudo --command-timeout 5s --script "$(waits_with_child)"
+  run_by_sudo --sudo --command-timeout 5s --kill-after 60s --script "$(waits_with_child)"
   expect_status 4; expect_err_has 'time-out: the command took more than 5 s; ended by TERM'
   expect_no_secret "at a time-out"
   expect_gone
