@@ -455,19 +455,19 @@ struct carried_by {
 // Some looks at a worker that is at it, for a quiet one.
 //
 // two_in_hand: between a yield's pick and its push two are in no list. The queue is busy from before
-//   the first to after the second, and the pick is counted in between. So who sees the counts of that
+//   the first to after the second, and the yield is counted in between. So who sees the counts of that
 //   time sees the queue busy, before it reads them or after; or it was not yet when they looked and is
-//   no more, and then the pick was counted after the first look.
+//   no more, and then the yield was counted after the first look.
 carried_by look_at(const worker& w) noexcept {
   carried_by found;
   for (int looks = 0; looks < 8; ++looks) {
-    const std::uint64_t moves = w.moves.load(std::memory_order_acquire);
+    const std::uint64_t yields = w.yields.load(std::memory_order_acquire);
     const bool was_busy = w.queue.is_busy();
     found.queued = w.queue.length();
     found.in_hand = w.state.load(std::memory_order_relaxed) == worker_state::running ? 1 : 0;
     std::atomic_thread_fence(std::memory_order_acquire);  // pairs with run_queue::publish_counts
     if (was_busy || w.queue.is_busy()) continue;
-    if (w.moves.load(std::memory_order_relaxed) == moves) return found;
+    if (w.yields.load(std::memory_order_relaxed) == yields) return found;
   }
   ++found.in_hand;
   return found;

@@ -96,6 +96,7 @@ struct alignas(64) worker {
   std::atomic<std::uint32_t> until_look{1};
   // Written by the owner, read by all.
   std::atomic<std::uint64_t> moves{0};      // picks, so about switches; says whether it gets on
+  std::atomic<std::uint64_t> yields{0};     // to others, see look_at() in core.cpp
   std::atomic<bool> claiming{false};        // see claim_from in park/park.hpp
   std::atomic<std::uint64_t> spawned{0};
   std::atomic<std::uint64_t> ended{0};
@@ -229,19 +230,15 @@ class runtime_core {
   // Also with locks held: does nothing that calls back.
   template <bool Yields = false>
   WEFT_SWITCHING runnable pick(worker* w) noexcept {
+    w->moves.store(w->moves.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     const std::uint32_t left = w->until_look.load(std::memory_order_relaxed) - 1;
     w->until_look.store(left, std::memory_order_relaxed);
-    runnable r;  // none: home looks around
-    if (left != 0) [[likely]] {
+    if (left == 0) [[unlikely]] return {};  // home looks around
 #if WEFT_FORCE_MIGRATION
-      r = pick_moved(w, Yields);
+    return pick_moved(w, Yields);
 #else
-      r = Yields ? w->queue.pick_to_yield() : w->queue.pick();
+    return Yields ? w->queue.pick_to_yield() : w->queue.pick();
 #endif
-    }
-    // After the pick, and release: see look_at() in core.cpp.
-    w->moves.store(w->moves.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-    return r;
   }
   goroutine* bind(worker*, seed*) noexcept;
   goroutine* bind_if_quick(worker*, seed*) noexcept;

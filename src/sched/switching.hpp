@@ -154,6 +154,8 @@ WEFT_SWITCHING worker* switch_away(worker* w, goroutine* self, commit_function c
 
 inline void commit_yield(worker* w, goroutine* from, void*) noexcept {
   tsan_blind blind;
+  // Before the push, and release: pairs with look_at() in core.cpp.
+  w->yields.store(w->yields.load(std::memory_order_relaxed) + 1, std::memory_order_release);
   w->queue.push_woken(from);
 }
 
